@@ -1,0 +1,32 @@
+// What several commands write to their JSON files.
+#pragma once
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "kvcache/core/check.hpp"
+#include "kvcache/core/memory_use.hpp"
+
+namespace kvcache::cli {
+
+inline nlohmann::json to_json(const MemoryUse& memory, std::size_t formula_bytes) {
+  return {{"used_bytes", memory.used_bytes},
+          {"reserved_bytes", memory.reserved_bytes},
+          {"bookkeeping_bytes", memory.bookkeeping_bytes},
+          {"formula_bytes", formula_bytes}};
+}
+
+/// Errors: a file that cannot be written.
+inline void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  check(bool(file), path, ": cannot be written; is the folder there, and is there room?");
+}
+
+/// Text that is not valid UTF-8 is written with U+FFFD in its place.
+inline void write_json(const std::string& path, const nlohmann::json& json) {
+  write_file(path, json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace kvcache::cli

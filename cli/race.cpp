@@ -1,0 +1,169 @@
+// kvcache race: measures. Warm-up first, then the runs in turns, so that a change of the machine's speed meets all alike.
+#include "race.hpp"
+
+#include <memory>
+#include <numeric>
+
+#include "commands.hpp"
+#include "json_output.hpp"
+#include "terminal.hpp"
+
+namespace kvcache::cli {
+
+double Run::mean() const { return std::accumulate(seconds.begin(), seconds.end(), 0.0) / double(seconds.size()); }
+
+double Run::deviation() const {
+  if (seconds.size() < 2) return 0;
+  double sum = 0;
+  for (const double s : seconds) sum += (s - mean()) * (s - mean());
+  return std::sqrt(sum / double(seconds.size() - 1));
+}
+
+std::vector<double> Run::median_step_seconds() const {
+  std::vector<double> medians;
+  for (std::size_t step = 0; step < step_seconds[0].size(); ++step) {
+    std::vector<double> all;
+    for (const auto& repeat : step_seconds) all.push_back(repeat[step]);
+    std::sort(all.begin(), all.end());
+    medians.push_back((all[all.size() / 2] + all[(all.size() - 1) / 2]) / 2);
+  }
+  return medians;
+}
+
+const Run* Race::first_other_text() const {
+  for (const Run& run : runs)
+    if (run.ids != runs[0].ids) return &run;
+  return nullptr;
+}
+
+namespace {
+
+/// Writes the text once, with a fresh cache; on_step is called after each step.
+void run_once(Transformer<float>& transformer, const std::vector<int>& prompt, int tokens, Run& run, Progress& progress) {
+  const int length = int(prompt.size()) + tokens;
+  auto cache = make_cache(run.cached() ? run.cache : "growing", transformer.config().cache_shape(), length);
+  std::vector<double> step_seconds;
+  const auto start = Timed::Clock::now();
+  std::vector<int> ids = generate(transformer, cache, prompt,
+                                  {.tokens = tokens, .use_cache = run.cached()}, [&](const Step<float>& step) {
+                                    step_seconds.push_back(step.seconds);
+                                    run.work += step.work;
+                                    run.memory = step.memory;
+                                    progress.advance();
+                                  });
+  run.seconds.push_back(std::chrono::duration<double>(Timed::Clock::now() - start).count());
+  run.step_seconds.push_back(std::move(step_seconds));
+  run.ids = std::move(ids);
+}
+
+template <class Scalar>
+LogitDifference prove(const Model<Scalar>& model, const Race& race, const Run& run, Progress& progress) {
+  Transformer<Scalar> transformer(model);
+  std::vector<int> text = race.prompt;
+  text.insert(text.end(), run.ids.begin(), run.ids.end() - 1);  // the last token is never fed
+  const CacheShape shape = model.config.cache_shape();
+  auto cache = make_cache<FloatRows<Scalar>>(run.cache, shape, int(text.size()));
+  GrowingCache<FloatRows<Scalar>> scratch(shape);
+  return largest_logit_difference(transformer, cache, scratch, std::span<const int>(text), int(race.prompt.size()),
+                                  [&](int) { progress.advance(); });
+}
+
+/// All runs of one prompt length, interleaved.
+Race measure(const RaceChoice& choice, const ModelChoice& chosen, const Model<float>& model, std::vector<int> prompt,
+             int tokens) {
+  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes_per_step<float>(chosen.config)};
+  for (const std::string& cache : choice.caches) race.runs.push_back({cache, {}, {}, {}, {}, {}});
+  Transformer<float> transformer(model);
+  {
+    Progress silent("", 1);
+    for (const Run& run : race.runs) {  // warm-up: pages are touched, threads are awake, work space is there
+      Run warm{run.cache, {}, {}, {}, {}, {}};
+      run_once(transformer, race.prompt, std::min(tokens, 3), warm, silent);
+    }
+  }
+  Progress progress("racing", std::int64_t(choice.repeats) * tokens * std::ssize(race.runs));
+  for (int repeat = 0; repeat < choice.repeats; ++repeat)
+    for (Run& run : race.runs) run_once(transformer, race.prompt, tokens, run, progress);
+  return race;
+}
+
+void add_proof(Race& race, const RaceChoice& choice, const Model<float>& model) {
+  const auto cached = std::find_if(race.runs.begin(), race.runs.end(), [](const Run& run) { return run.cached(); });
+  if (choice.proof == "off" || cached == race.runs.end()) return;
+  {
+    Progress progress("proof in float", race.tokens);
+    race.proof.in_float = prove(model, race, *cached, progress);
+  }
+  if (choice.proof != "double") return;
+  Progress progress("proof in double", race.tokens);
+  race.proof.in_double = prove(load<double>(race.model, choice.seed), race, *cached, progress);
+}
+
+void check_choice(const RaceChoice& choice, const ModelConfig& config) {
+  check(choice.repeats >= 1, "--repeats ", choice.repeats, ": at least 1 is needed");
+  for (const int n : choice.prompt_tokens) check(n >= 1, "--prompt-tokens ", n, ": at least 1 is needed");
+  for (const std::string& cache : choice.caches)
+    if (cache != "none") make_cache(cache, config.cache_shape(), 1);  // an unknown name is an error before any work
+}
+
+void run_race(RaceChoice choice) {
+  choose_threads(choice.threads);
+  if (choice.caches.empty()) choice.caches = {"none", "growing"};
+  const ModelChoice chosen = choose_model(choice.model);
+  check_choice(choice, chosen.config);
+  const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
+  const bool is_table = choice.tokens.size() > 1 || choice.prompt_tokens.size() > 1;
+  if (choice.prompt_tokens.empty()) choice.prompt_tokens = {chosen.is_shape() ? 8 : 0};  // 0: the prompt as it is
+  std::vector<std::vector<int>> prompts;
+  for (const int count : choice.prompt_tokens)
+    prompts.push_back(prompt_ids(chosen, tokenizer, choice.prompt, count, choice.seed));
+  const Model<float> model = load<float>(chosen, choice.seed);
+
+  std::vector<Race> races;
+  const int most = *std::max_element(choice.tokens.begin(), choice.tokens.end());
+  for (const auto& prompt : prompts) races.push_back(measure(choice, chosen, model, prompt, most));
+  if (is_table) {
+    print_table(races, choice.tokens);
+  } else {
+    add_proof(races[0], choice, model);
+    print_race(races[0], choice.repeats);
+  }
+  nlohmann::json json = to_json(races[0]);
+  if (races.size() > 1) {
+    json = nlohmann::json::array();
+    for (const Race& race : races) json.push_back(to_json(race));
+  }
+  if (!choice.json.empty()) write_json(choice.json, json);
+  if (!choice.csv.empty()) write_file(choice.csv, to_csv(races[0]));
+}
+
+}  // namespace
+
+void add_race(CLI::App& app) {
+  auto choice = std::make_shared<RaceChoice>();
+  CLI::App* command = app.add_subcommand("race", "Write the same text with and without a cache: time, memory, proof");
+  command->footer(
+      "Examples: kvcache race\n"
+      "          kvcache race --cache none --cache concatenating --cache growing --proof double\n"
+      "          kvcache race --model shape:gpt2-medium --tokens 100 --repeats 2\n"
+      "          kvcache race --tokens 1,4,16,64,256 --prompt-tokens 8,128,512     (a table: where the cache pays)");
+  command->add_option("--model", choice->model, "tiny, a Hugging Face folder, or shape:NAME with random weights")->capture_default_str();
+  command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
+  command->add_option("--tokens", choice->tokens, "how many tokens to write; several, with commas, make a table")
+      ->delimiter(',')
+      ->default_str("200");
+  command->add_option("--prompt-tokens", choice->prompt_tokens, "length of the prompt: it is repeated, or cut, to fit")->delimiter(',');
+  command->add_option("--cache", choice->caches, "none, growing, preallocated or concatenating; may be given several times")
+      ->default_str("none growing");
+  command->add_option("--repeats", choice->repeats, "how often each is run")->capture_default_str();
+  command->add_option("--proof", choice->proof, "compare the logits of all steps in float, also in double, or not")
+      ->check(CLI::IsMember({"float", "double", "off"}))
+      ->capture_default_str();
+  command->add_option("--threads", choice->threads, "threads to use; default: all cores");
+  command->add_option("--seed", choice->seed, "of a shape's random weights and prompt")->capture_default_str();
+  command->add_option("--json", choice->json, "write all figures to this file");
+  command->add_option("--csv", choice->csv, "write milliseconds per position to this file");
+  command->callback([choice] { run_race(*choice); });
+}
+
+}  // namespace kvcache::cli

@@ -1,0 +1,61 @@
+// The race: the same text written with and without a cache. What is measured, apart from how it is shown.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model_choice.hpp"
+
+namespace kvcache::cli {
+
+struct RaceChoice {
+  std::string model = "tiny", prompt = "Explain KV caching in transformers.", proof = "float", json, csv;
+  std::vector<std::string> caches;  // names of cache_names, or "none"
+  std::vector<int> tokens{200}, prompt_tokens;
+  int repeats = 5, threads = 0;
+  std::uint64_t seed = 0;
+};
+
+/// One cache, raced `repeats` times.
+struct Run {
+  std::string cache;
+  std::vector<double> seconds;                     // of each repeat, prefill included [MEASURED]
+  std::vector<std::vector<double>> step_seconds;   // [repeats][steps] [MEASURED]
+  Work work;                                       // summed over all steps and repeats
+  std::vector<int> ids;                            // the tokens written
+  MemoryUse memory;                                // of the cache at the end
+
+  bool cached() const { return cache != "none"; }
+  double mean() const;
+  double deviation() const;                        // of the sample; 0 for one repeat
+  std::vector<double> median_step_seconds() const; // [steps]
+};
+
+struct Proof {
+  std::optional<LogitDifference> in_float, in_double;  // largest difference of cached and recomputed logits
+};
+
+struct Race {
+  ModelChoice model;
+  std::vector<int> prompt;  // ids
+  int tokens = 0;
+  std::vector<Run> runs;    // in the order asked for
+  Proof proof;              // of the first cached run
+  std::int64_t weight_bytes = 0;  // read by one step [COMPUTED]
+
+  double ratio() const { return runs.front().mean() / runs.back().mean(); }
+  /// The first run that wrote something else than the first one; null if all agree.
+  const Run* first_other_text() const;
+  std::size_t formula_bytes() const {  // the last token is chosen but never fed
+    return model.config.cache_shape().bytes_per_token(sizeof(float)) * (prompt.size() + std::size_t(tokens) - 1);
+  }
+};
+
+// race_report.cpp
+void print_race(const Race& race, int repeats);
+void print_table(const std::vector<Race>& races, const std::vector<int>& tokens);
+nlohmann::json to_json(const Race& race);
+std::string to_csv(const Race& race);
+
+}  // namespace kvcache::cli

@@ -1,0 +1,146 @@
+// Attention of many queries over any cache, block by block: each cached row is read once for all queries that share it.
+// MHA, GQA and MQA are one formula: q_heads / kv_heads neighbouring query heads share a kv head.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "kvcache/core/check.hpp"
+#include "kvcache/core/parallel.hpp"
+#include "kvcache/core/work.hpp"
+#include "kvcache/position/rope.hpp"
+#include "kvcache/attention/online_softmax.hpp"
+
+namespace kvcache {
+
+/// Nobody wants to see the attention weights.
+struct NoHook {};
+
+template <class Scalar>
+class Attention {
+ public:
+  /// `rope` turns queries towards blocks with a position_gap; null for models whose positions are not in the keys. It
+  /// must outlive this object. A tile is 32 tokens by 256 rows unless asked otherwise: it stays in the second-level
+  /// cache.
+  explicit Attention(int q_heads, const Rope<Scalar>* rope = nullptr, int query_tile = 32, int row_tile = 256)
+      : q_heads_(q_heads), query_tile_(query_tile), row_tile_(row_tile), rope_(rope) {
+    check(q_heads > 0 && query_tile > 0 && row_tile > 0, "Attention: ", q_heads, " query heads, tiles of ", query_tile,
+          " tokens and ", row_tile, " rows asked for; each must be at least 1");
+  }
+
+  /// output [n, q_heads * head_dim] = softmax(Q K^T / sqrt(head_dim)) V over what the cache kept, for `queries` of the
+  /// same shape, already turned, at first_position and on. A query sees the rows at its own position and before.
+  /// hook(layer, kv_head, first_query, weights [tokens * group, rows in visiting order]), if any, is called by one
+  /// thread, in order. Errors: queries of another width; query heads that are no multiple of the kv heads.
+  template <KeyValueCache Cache, class Hook = NoHook>
+  requires HostBlock<typename Cache::Block>
+  void attend(const Cache& cache, int layer, MatrixIn<Scalar> queries, int first_position, MatrixOut<Scalar> output,
+              Work& work, Hook&& hook = {}) {
+    constexpr bool hooked = !std::same_as<std::remove_cvref_t<Hook>, NoHook>;
+    const Timed timed(work, Part::attention);
+    const int heads = cache.shape().kv_heads, count = int(queries.rows());
+    if (queries.cols() != q_heads_ * cache.shape().head_dim || q_heads_ % heads != 0)
+      fail("attend: queries have ", queries.cols(), " columns; ", q_heads_, " query heads of ", cache.shape().head_dim,
+           " are needed, a multiple of ", heads, " kv heads");
+    if (int(scratch_.size()) < thread_count()) scratch_.resize(std::size_t(thread_count()));
+    const int jobs = heads * ((count + query_tile_ - 1) / query_tile_);
+    parallel_jobs(jobs, /*parallel*/ !hooked, [&](int i, int thread) {
+      const int job = hooked ? i : jobs - 1 - i;  // the last queries see most: the threads begin with them
+      const int first = job / heads * query_tile_, tokens = std::min(query_tile_, count - first);
+      attend_tile(scratch_[std::size_t(thread)], cache, layer, job % heads, first,
+                  in(queries.middleRows(first, tokens)), first_position + first, out(output.middleRows(first, tokens)),
+                  hook);
+    });
+    for (Scratch& scratch : scratch_)
+      kvcache::count(work, Part::attention, std::exchange(scratch.multiplications, 0));
+  }
+
+  /// The only right order for every policy: in pieces of chunk_limit() tokens, append, then attend.
+  /// keys, values [n, kv_heads * head_dim]; queries, output [n, q_heads * head_dim]; all of the tokens at
+  /// first_position and on.
+  template <KeyValueCache Cache, class Hook = NoHook>
+  void append_and_attend(Cache& cache, int layer, MatrixIn<Scalar> keys, MatrixIn<Scalar> values,
+                         MatrixIn<Scalar> queries, int first_position, MatrixOut<Scalar> output, Work& work,
+                         Hook&& hook = {}) {
+    for (int done = 0, piece; done < keys.rows(); done += piece) {
+      piece = std::min(int(keys.rows()) - done, cache.chunk_limit(layer));
+      {
+        const Timed timed(work, Part::copying);
+        cache.append(layer, first_position + done, in(keys.middleRows(done, piece)),
+                     in(values.middleRows(done, piece)));
+      }
+      attend(cache, layer, in(queries.middleRows(done, piece)), first_position + done,
+             out(output.middleRows(done, piece)), work, hook);
+    }
+  }
+
+ private:
+  struct Scratch {  // of one thread
+    Room<Scalar> queries, turned, angles, scores, all_scores, sums, state;
+    std::int64_t multiplications = 0;
+  };
+
+  template <class Cache, class Hook>
+  void attend_tile(Scratch& scratch, const Cache& cache, int layer, int kv_head, int first_query, MatrixIn<Scalar> tile,
+                   int first_position, MatrixOut<Scalar> output, Hook& hook) const {
+    constexpr bool hooked = !std::same_as<std::remove_cvref_t<Hook>, NoHook>;
+    const int dim = cache.shape().head_dim, group = q_heads_ / cache.shape().kv_heads, tokens = int(tile.rows()),
+              m = tokens * group;
+    const auto column = [&](int i) { return (kv_head * group + i % group) * dim; };
+    auto queries = scratch.queries(m, dim), turned = scratch.turned(m, dim);  // heads that share a kv head lie together
+    for (int i = 0; i < m; ++i) queries.row(i) = tile.row(i / group).segment(column(i), dim) / std::sqrt(Scalar(dim));
+    auto all_scores = scratch.all_scores(hooked ? m : 0, hooked ? rows_in(cache, layer, kv_head) : 0);
+    all_scores.setConstant(OnlineSoftmax<Scalar>::masked);
+    OnlineSoftmax<Scalar> softmax(scratch.sums(m, dim), scratch.state(2, m));
+
+    int visited = 0;
+    cache.for_each_block(layer, kv_head, [&](const auto& whole) {
+      const bool gap = whole.position_gap != 0 && rope_;
+      if (gap) turn_back(scratch, queries, whole.position_gap, turned);
+      int visible = whole.rows();  // trailing rows that stand after the last query need no look
+      while (visible > 0 && whole.position(visible - 1) >= first_position + tokens) --visible;
+      for (int first = 0; first < visible; first += row_tile_) {
+        const auto block = whole.slice(first, std::min(row_tile_, visible - first));
+        auto scores = scratch.scores(m, block.rows());
+        block.score(in(gap ? turned : queries), scores);
+        mask_the_future(block, group, first_position, scores);
+        if constexpr (hooked) all_scores.middleCols(visited + first, block.rows()) = scores;
+        softmax.absorb(scores, block);
+        scratch.multiplications += std::int64_t(2) * m * block.rows() * dim;
+      }
+      visited += whole.rows();
+    });
+    for (int i = 0; i < m; ++i) output.row(i / group).segment(column(i), dim) = softmax.output(i);
+    if constexpr (hooked) {
+      for (int i = 0; i < m; ++i) softmax.to_weights(i, all_scores.row(i));
+      hook(layer, kv_head, first_query, in(all_scores));
+    }
+  }
+
+  /// A row at position p may be seen by the queries at p and after.
+  static void mask_the_future(const auto& block, int group, int first_position, MatrixOut<Scalar>& scores) {
+    for (int r = 0; r < block.rows(); ++r)
+      for (int i = 0; i < std::min(int(scores.rows()), (block.position(r) - first_position) * group); ++i)
+        scores(i, r) = OnlineSoftmax<Scalar>::masked;
+  }
+  /// Turns the queries instead of the cached keys, which are never touched again.
+  void turn_back(Scratch& scratch, const MatrixOut<Scalar>& queries, int gap, MatrixOut<Scalar>& turned) const {
+    auto angles = scratch.angles(1, turned.cols());
+    rope_->angles(-gap, angles.data());
+    turned = queries;
+    for (int i = 0; i < turned.rows(); ++i) rope_->turn(turned.row(i).data(), angles.data());
+  }
+  static int rows_in(const auto& cache, int layer, int kv_head) {
+    int rows = 0;
+    cache.for_each_block(layer, kv_head, [&](const auto& block) { rows += block.rows(); });
+    return rows;
+  }
+
+  int q_heads_, query_tile_, row_tile_;
+  const Rope<Scalar>* rope_;
+  std::vector<Scratch> scratch_;  // [threads]
+};
+
+}  // namespace kvcache

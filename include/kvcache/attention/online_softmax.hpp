@@ -1,0 +1,60 @@
+// A softmax that is never shown all scores at once: when a larger one comes, what was summed so far is scaled down to
+// match. Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018; the heart of FlashAttention.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kvcache/cache/concept.hpp"
+
+namespace kvcache {
+
+/// The attention output of m queries, growing block by block.
+template <class Scalar>
+class OnlineSoftmax {
+ public:
+  static constexpr Scalar masked = -std::numeric_limits<Scalar>::infinity();  // the score of a row a query must not see
+
+  /// Work space that the caller owns: sums [m, head_dim], state [2, m].
+  OnlineSoftmax(MatrixOut<Scalar> sums, MatrixOut<Scalar> state)
+      : output_(sums), max_(state.row(0)), sum_(state.row(1)) {
+    output_.setZero();
+    max_.setConstant(masked);
+    sum_.setZero();
+  }
+
+  /// Turns the scores [m, rows] of a block into weights relative to the largest score so far, in place, and adds the
+  /// block's values with these weights.
+  void absorb(MatrixOut<Scalar> scores, const HostBlock auto& block) {
+    for (int i = 0; i < scores.rows(); ++i) {
+      auto row = scores.row(i).array();
+      const Scalar max = std::max(max_[i], row.maxCoeff());
+      if (max == masked) {  // nothing to see yet; exp(masked - masked) would be NaN
+        row = 0;
+        continue;
+      }
+      const Scalar rescale = std::exp(max_[i] - max);  // 0 the first time
+      row = (row - max).exp();
+      sum_[i] = sum_[i] * rescale + row.sum();
+      if (rescale != 1) output_.row(i) *= rescale;
+      max_[i] = max;
+    }
+    block.accumulate(in(scores), output_);
+  }
+
+  /// The attention output of one query, [head_dim], once every block was absorbed.
+  auto output(int query) const { return output_.row(query) / sum_[query]; }
+
+  /// Turns the scores of one query over all rows of all blocks into its attention weights, in place.
+  void to_weights(int query, auto&& scores) const {
+    scores = (scores.array() == masked)  // Eigen's vectorised exp(-inf) is 1e-38, not 0
+                 .select(0, (scores.array() - max_[query]).exp() / sum_[query]);
+  }
+
+ private:
+  MatrixOut<Scalar> output_;                                        // [m, head_dim], not yet divided by sum_
+  Eigen::Ref<Eigen::Matrix<Scalar, 1, Eigen::Dynamic>> max_, sum_;  // [m]
+};
+
+}  // namespace kvcache

@@ -1,0 +1,29 @@
+// Errors that say what was expected, which numbers came, and what to do.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace kvcache {
+
+/// Every error this library throws on purpose. `what()` is a sentence for the person who can mend the cause.
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws Error with the parts written one after another.
+template <class... Parts>
+[[noreturn]] void fail(const Parts&... parts) {
+  std::ostringstream message;
+  (message << ... << parts);
+  throw Error(message.str());
+}
+
+/// Throws Error with the parts written one after another, unless the condition holds.
+template <class... Parts>
+void check(bool condition, const Parts&... parts) {
+  if (!condition) fail(parts...);
+}
+
+}  // namespace kvcache

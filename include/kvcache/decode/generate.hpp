@@ -1,0 +1,118 @@
+// Writing text one token at a time: prefill the prompt, then choose, append, feed, and again.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "kvcache/model/transformer.hpp"
+#include "kvcache/decode/sampling.hpp"
+
+namespace kvcache {
+
+struct GenerateOptions {
+  int tokens = 20;                 // how many to write at most
+  bool use_cache = true;           // false: the cache is cleared before each step, and every token is computed again
+  SamplingOptions sampling = {};     // greedy unless asked otherwise
+  std::vector<int> stop_tokens = {}; // writing ends after one of these
+};
+
+/// What one step did. Spans are valid until the next step.
+template <class Scalar>
+struct Step {
+  int index = 0;                    // 0 is the step that reads the prompt
+  int token = 0;                    // the token it chose
+  int tokens_fed = 0;               // tokens computed in this step
+  int tokens_reused = 0;            // tokens whose keys and values were in the cache already
+  double seconds = 0;               // wall time of the whole step [MEASURED]
+  Work work;                        // by part: seconds [MEASURED], multiplications [counted]
+  MemoryUse memory;                 // of the cache after the step
+  std::span<const Scalar> logits;   // [vocab], that `token` was chosen from
+  std::span<const int> text;        // prompt and all tokens chosen, this one too
+  bool is_last = false;
+};
+
+/// Decoding, step by step, for whoever wants to look between the steps. generate() below is the loop over it.
+template <class Scalar, KeyValueCache Cache>
+class Decoding {
+ public:
+  /// Tokens that the cache already holds must be the first of the prompt; at least one more must follow them.
+  /// Errors: an empty prompt; tokens < 1; a text longer than the model's positions; sampling numbers out of range.
+  Decoding(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt, GenerateOptions options)
+      : model_(model), cache_(cache), options_(std::move(options)), sampler_(options_.sampling) {
+    const int positions = model.config().max_positions, length = int(prompt.size());
+    check(!prompt.empty(), "generate: the prompt is empty; give at least one token");
+    check(options_.tokens >= 1, "generate: ", options_.tokens, " tokens asked for; at least 1 is needed");
+    check(length <= positions, "generate: the prompt has ", length, " tokens, but the model has positions for ",
+          positions, "; give a shorter prompt");
+    // The last token is chosen but never fed, so it needs no position.
+    check(std::int64_t(length) + options_.tokens - 1 <= positions, "generate: a prompt of ", length, " tokens and ",
+          options_.tokens, " more do not fit in the model's ", positions, " positions; ask for at most ",
+          positions - length + 1, " tokens");
+    check(!options_.use_cache || cache.length(0) < length, "generate: the cache holds ", cache.length(0),
+          " tokens and the prompt has ", length,
+          "; at least the prompt's last token must be computed: clear or rewind the cache");
+    text_.reserve(prompt.size() + std::size_t(options_.tokens));
+    text_.assign(prompt.begin(), prompt.end());
+    prompt_length_ = prompt.size();
+  }
+
+  bool done() const { return done_; }
+
+  /// Feeds what the cache does not hold yet, and chooses the next token. Errors: called when done().
+  const Step<Scalar>& next() {
+    check(!done_, "generate: all ", step_.index + 1, " tokens are written; start anew for more");
+    const auto start = Timed::Clock::now();
+    if (!options_.use_cache) cache_.clear();
+    const std::size_t held = std::size_t(cache_.length(0));
+    step_.tokens_reused = int(held);
+    step_.tokens_fed = int(text_.size() - held);
+    step_.logits = model_.step(cache_, std::span<const int>(text_).subspan(held));
+    step_.work = model_.work();
+    {
+      const Timed timed(step_.work, Part::sampling);
+      step_.token = sampler_.choose(step_.logits, std::span<const int>(text_));
+    }
+    step_.index = int(text_.size() - prompt_length_);
+    text_.push_back(step_.token);
+    step_.text = text_;
+    step_.memory = cache_.memory();
+    done_ = step_.index + 1 == options_.tokens || std::count(options_.stop_tokens.begin(), options_.stop_tokens.end(),
+                                                            step_.token) > 0;
+    step_.is_last = done_;
+    step_.seconds = std::chrono::duration<double>(Timed::Clock::now() - start).count();
+    return step_;
+  }
+
+ private:
+  Transformer<Scalar>& model_;
+  Cache& cache_;
+  GenerateOptions options_;
+  Sampler sampler_;
+  std::vector<int> text_;
+  std::size_t prompt_length_ = 0;
+  Step<Scalar> step_;
+  bool done_ = false;
+};
+
+/// Writes up to options.tokens tokens after the prompt and returns them; on_step(const Step&) is called after each.
+/// Errors: those of Decoding.
+template <class Scalar, KeyValueCache Cache, class OnStep>
+std::vector<int> generate(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt,
+                          const GenerateOptions& options, OnStep&& on_step) {
+  Decoding<Scalar, Cache> decoding(model, cache, prompt, options);
+  std::vector<int> written;
+  while (!decoding.done()) {
+    const Step<Scalar>& step = decoding.next();
+    written.push_back(step.token);
+    on_step(step);
+  }
+  return written;
+}
+template <class Scalar, KeyValueCache Cache>
+std::vector<int> generate(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt,
+                          const GenerateOptions& options = {}) {
+  return generate(model, cache, prompt, options, [](const Step<Scalar>&) {});
+}
+
+}  // namespace kvcache

@@ -1,0 +1,107 @@
+// Hugging Face's safetensors: 8 bytes header length (little-endian), a JSON header, then the tensors' bytes.
+// Format: https://huggingface.co/docs/safetensors
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "kvcache/core/tensor.hpp"
+#include "kvcache/io/mapped_file.hpp"
+
+namespace kvcache {
+
+namespace detail {
+
+/// The number of a JSON array's entry, or a sentence.
+inline std::size_t safetensors_number(const nlohmann::json& value, const std::string& where, const char* what) {
+  check(value.is_number_unsigned(), where, ": ", what, " is ", value.dump(), ", not a number from 0");
+  return value.get<std::size_t>();
+}
+
+/// One entry of the header, checked against the size of the data. Offsets count from the first byte after the header.
+inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& entry,
+                                 std::span<const std::byte> data, const std::string& path) {
+  const std::string where = path + ": tensor \"" + name + "\"";
+  check(entry.is_object() && entry.contains("dtype") && entry["dtype"].is_string() && entry.contains("shape") &&
+            entry["shape"].is_array() && entry.contains("data_offsets") && entry["data_offsets"].is_array() &&
+            entry["data_offsets"].size() == 2,
+        where, ": the header must give dtype, shape and two data_offsets");
+  Tensor tensor{name, Element::f32, {}, {}};
+  const std::string type = entry["dtype"];
+  if (type == "F16")
+    tensor.element = Element::f16;
+  else if (type == "BF16")
+    tensor.element = Element::bf16;
+  else
+    check(type == "F32", where, " has type ", type, "; F32, F16 and BF16 can be read: convert the file");
+
+  std::size_t size = bytes_of(tensor.element);
+  for (const auto& dimension : entry["shape"]) {
+    tensor.shape.push_back(safetensors_number(dimension, where, "a dimension"));
+    check(tensor.shape.back() == 0 || size <= std::numeric_limits<std::size_t>::max() / tensor.shape.back(), where,
+          ": shape ", to_string(tensor.shape), " overflows; the file is broken");
+    size *= tensor.shape.back();
+  }
+  const std::size_t begin = safetensors_number(entry["data_offsets"][0], where, "an offset"),
+                    end = safetensors_number(entry["data_offsets"][1], where, "an offset");
+  check(begin <= end && end <= data.size(), where, ": bytes ", begin, " to ", end, " lie outside the file's ",
+        data.size(), " bytes of data; the file is truncated or broken");
+  check(end - begin == size, where, ": shape ", to_string(tensor.shape), " of ", type, " needs ", size,
+        " bytes, but its offsets span ", end - begin, "; the file is broken");
+  tensor.bytes = data.subspan(begin, size);
+  return tensor;
+}
+
+}  // namespace detail
+
+/// The tensors of one file, by name. They view the mapped file, which lives as long as this object.
+class Safetensors {
+ public:
+  /// Errors: whatever in the file contradicts itself. Nothing is believed that was not checked against the file's size.
+  explicit Safetensors(const std::filesystem::path& path) : path_(path.string()), file_(path) {
+    const std::span<const std::byte> bytes = file_.bytes();
+    check(bytes.size() >= 8, path_, ": ", bytes.size(), " bytes are too few for a safetensors file");
+    std::uint64_t length = 0;
+    for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t(bytes[i]) << (8 * i);
+    check(length <= bytes.size() - 8, path_, ": the header claims ", length, " bytes, but the file has ",
+          bytes.size() - 8, " after its first 8; it is truncated or no safetensors file");
+    const char* text = reinterpret_cast<const char*>(bytes.data() + 8);
+    nlohmann::json header;
+    try {
+      header = nlohmann::json::parse(text, text + length);
+    } catch (const nlohmann::json::exception& error) {
+      fail(path_, ": the header is not JSON: ", error.what());
+    }
+    check(header.is_object(), path_, ": the header is not a JSON object");
+    const auto data = bytes.subspan(std::size_t(8 + length));
+    for (const auto& [name, entry] : header.items())
+      if (name != "__metadata__") tensors_.emplace(name, detail::safetensors_tensor(name, entry, data, path_));
+    check_overlaps();
+  }
+
+  const std::string& path() const { return path_; }
+  const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+
+ private:
+  void check_overlaps() const {
+    std::vector<const Tensor*> in_order;
+    for (const auto& [name, tensor] : tensors_)
+      if (!tensor.bytes.empty()) in_order.push_back(&tensor);
+    std::sort(in_order.begin(), in_order.end(),
+              [](const Tensor* a, const Tensor* b) { return a->bytes.data() < b->bytes.data(); });
+    for (std::size_t i = 1; i < in_order.size(); ++i)
+      check(in_order[i - 1]->bytes.data() + in_order[i - 1]->bytes.size() <= in_order[i]->bytes.data(), path_,
+            ": tensors \"", in_order[i - 1]->name, "\" and \"", in_order[i]->name,
+            "\" overlap; the file is broken");
+  }
+
+  std::string path_;
+  MappedFile file_;
+  std::map<std::string, Tensor> tensors_;
+};
+
+}  // namespace kvcache

@@ -1,0 +1,97 @@
+// The parts of tokenizer.json around the model: how text is cut before it, and which tokens are set around it after.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "kvcache/core/check.hpp"
+#include "kvcache/io/json_fields.hpp"
+#include "kvcache/text/pattern.hpp"
+#include "kvcache/text/tokenizer_data.hpp"
+
+namespace kvcache::detail {
+
+// In all of these `where` is the file and the part of it, for the sentences. Unknown types and behaviours are errors.
+
+inline std::string type_of(const nlohmann::json& part, const std::string& where) {
+  return get_field_as<std::string>(part, "type", where);
+}
+[[noreturn]] inline void unsupported(const std::string& where, const std::string& type, std::string_view supported) {
+  fail(where, " is of type '", type, "', which is not supported; supported: ", supported);
+}
+
+inline void read_split(const nlohmann::json& step, const std::string& where, TokenizerData& data) {
+  const std::string behavior = get_field_as<std::string>(step, "behavior", where);
+  check(behavior == "Isolated", where, " has the behavior '", behavior, "', which is not supported; only Isolated is");
+  check(!get_field_or(step, "invert", false, where), where, " has 'invert', which is not supported");
+  const nlohmann::json& pattern = get_field(step, "pattern", where);
+  const bool literal = find_field(pattern, "String", where + ": 'pattern'") != nullptr;
+  const auto text = get_field_as<std::string>(pattern, literal ? "String" : "Regex", where + ": 'pattern'");
+  check(!text.empty(), where, " has an empty pattern");
+  data.steps.push_back({.pattern = literal ? quote_pattern(text) : text});
+}
+
+/// One pre-tokenizer, or a sequence of them. Returns whether the last was ByteLevel: behind it texts are in the byte
+/// alphabet, so nothing may follow.
+inline bool read_steps(const nlohmann::json& step, const std::string& where, TokenizerData& data) {
+  const std::string type = type_of(step, where);
+  if (type == "Sequence") {
+    bool byte_level = false;
+    for (const nlohmann::json& inner : json_array(get_field(step, "pretokenizers", where), where)) {
+      check(!byte_level, where, ": '", type_of(inner, where), "' comes after ByteLevel, which is not supported: ",
+            "ByteLevel must be the last");
+      byte_level = read_steps(inner, where, data);
+    }
+    return byte_level;
+  }
+  if (type == "ByteLevel") {
+    const bool gpt2 = get_field_or(step, "use_regex", true, where);
+    data.steps.push_back({.add_prefix_space = get_field_as<bool>(step, "add_prefix_space", where),
+                          .pattern = gpt2 ? gpt2_pattern : ""});
+    return true;
+  }
+  if (type == "Digits") {
+    const bool each = get_field_as<bool>(step, "individual_digits", where);
+    data.steps.push_back({.pattern = each ? R"(\p{N})" : R"(\p{N}+)"});
+  } else if (type == "Split") {
+    read_split(step, where + ": Split", data);
+  } else {
+    unsupported(where, type, "ByteLevel, Digits, Split, Sequence");
+  }
+  return false;
+}
+
+/// TemplateProcessing: special tokens before and after the text, which is called A. Templates for pairs do not matter.
+inline void read_template(const nlohmann::json& post, const std::string& where, TokenizerData& data) {
+  check(data.before.empty() && data.after.empty(), where, " comes twice, which is not supported");
+  const nlohmann::json& specials = get_field(post, "special_tokens", where);
+  bool text_seen = false;
+  for (const nlohmann::json& item : json_array(get_field(post, "single", where), where + ": 'single'")) {
+    if (const nlohmann::json* sequence = find_field(item, "Sequence", where)) {
+      check(!text_seen && get_field_as<std::string>(*sequence, "id", where) == "A", where,
+            ": 'single' must have the text A once, and no other");
+      text_seen = true;
+      continue;
+    }
+    const auto name = get_field_as<std::string>(get_field(item, "SpecialToken", where), "id", where);
+    const nlohmann::json& ids = get_field(get_field(specials, name, where), "ids", where);
+    for (const nlohmann::json& id : json_array(ids, where + ": 'ids'"))
+      (text_seen ? data.after : data.before).push_back(json_as<int>(id, where + ": the id of '" + name + "'"));
+  }
+  check(text_seen, where, ": 'single' has no text A");
+}
+
+inline void read_post_processor(const nlohmann::json& post, const std::string& where, TokenizerData& data) {
+  const std::string type = type_of(post, where);
+  if (type == "Sequence") {
+    for (const nlohmann::json& inner : json_array(get_field(post, "processors", where), where))
+      read_post_processor(inner, where, data);
+  } else if (type == "TemplateProcessing") {
+    read_template(post, where + ": TemplateProcessing", data);
+  } else if (type != "ByteLevel") {  // ByteLevel moves offsets only, never ids
+    unsupported(where, type, "ByteLevel, TemplateProcessing, Sequence");
+  }
+}
+
+}  // namespace kvcache::detail

@@ -1,0 +1,80 @@
+// The numbers that describe a model. Two families, one decoder: they differ in data, not in code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kvcache/cache/shape.hpp"
+#include "kvcache/core/check.hpp"
+#include "kvcache/position/rope.hpp"
+
+namespace kvcache {
+
+enum class NormKind { layer_norm, rms_norm };
+enum class ActivationKind { gelu_tanh, silu_gated };
+enum class PositionKind { learned, rope };
+
+struct ModelConfig {
+  std::string family;  // "gpt2" or "llama"
+  int layers = 0;
+  int hidden = 0;         // numbers that describe a token between layers
+  int q_heads = 0;        // query heads
+  int kv_heads = 0;       // key and value heads: q_heads is MHA, 1 is MQA, between them GQA
+  int head_dim = 0;       // a number of its own: not hidden / q_heads in every model
+  int ffn = 0;            // width of the feed-forward network
+  int vocab = 0;          // tokens the model knows
+  int max_positions = 0;  // tokens a text may have
+  NormKind norm = NormKind::rms_norm;
+  double norm_epsilon = 1e-5;
+  ActivationKind activation = ActivationKind::silu_gated;
+  PositionKind position = PositionKind::rope;
+  double rope_theta = 10000;
+  RopePairs rope_pairs = RopePairs::half_split;
+  bool attention_bias = false;  // of the q, k, v and output projections
+  bool ffn_bias = false;
+  bool tied_output = true;  // the output layer is the embedding
+  std::vector<int> end_tokens;  // generation stops after one of these
+
+  CacheShape cache_shape() const { return {layers, kv_heads, head_dim}; }
+  int q_size() const { return q_heads * head_dim; }
+  int kv_size() const { return kv_heads * head_dim; }
+  int qkv_size() const { return q_size() + 2 * kv_size(); }
+  int up_size() const { return activation == ActivationKind::silu_gated ? 2 * ffn : ffn; }
+
+  /// How many weights the model has; an output layer tied to the embedding is counted once.
+  std::int64_t parameters() const {
+    const std::int64_t h = hidden, norm_size = norm == NormKind::layer_norm ? 2 * h : h;
+    std::int64_t layer = 2 * norm_size + h * qkv_size() + h * q_size() + h * up_size() + h * ffn;
+    if (attention_bias) layer += qkv_size() + h;
+    if (ffn_bias) layer += up_size() + h;
+    return layers * layer + (tied_output ? 1 : 2) * vocab * h + norm_size +
+           (position == PositionKind::learned ? max_positions * h : 0);
+  }
+};
+
+/// Errors: sizes that are not positive, absurdly large, or do not fit each other. Everything that allocates by these
+/// numbers may rely on it: a hostile file must not ask for a terabyte.
+inline void check_config(const ModelConfig& c) {
+  const auto in_range = [](const char* what, std::int64_t value, std::int64_t limit) {
+    check(value >= 1 && value <= limit, "model config: ", what, " is ", value, "; it must be from 1 to ", limit);
+  };
+  in_range("the number of layers", c.layers, 1 << 10);
+  in_range("hidden size", c.hidden, 1 << 17);
+  in_range("the number of query heads", c.q_heads, 1 << 12);
+  in_range("the number of kv heads", c.kv_heads, 1 << 12);
+  in_range("head_dim", c.head_dim, 1 << 12);
+  in_range("feed-forward width", c.ffn, 1 << 19);
+  in_range("vocabulary", c.vocab, 1 << 22);
+  in_range("the number of positions", c.max_positions, 1 << 26);
+  check(c.q_heads % c.kv_heads == 0, "model config: ", c.q_heads, " query heads cannot share ", c.kv_heads,
+        " kv heads evenly; the first must be a multiple of the second");
+  check(c.position != PositionKind::rope || c.head_dim % 2 == 0, "model config: head_dim is ", c.head_dim,
+        ", but rope turns pairs and needs an even number");
+  check(c.norm_epsilon > 0 && c.norm_epsilon < 1, "model config: norm epsilon is ", c.norm_epsilon,
+        "; it must lie between 0 and 1");
+  check(c.rope_theta > 1 && c.rope_theta < 1e12, "model config: rope theta is ", c.rope_theta,
+        "; it must lie between 1 and 1e12");
+}
+
+}  // namespace kvcache

@@ -1,0 +1,111 @@
+// One decoder layer: norm, project, rope, append, attend, project, and a feed-forward network.
+#pragma once
+
+#include "kvcache/attention/attention.hpp"
+#include "kvcache/math/activation.hpp"
+#include "kvcache/math/linear.hpp"
+#include "kvcache/math/norm.hpp"
+#include "kvcache/model/weights.hpp"
+
+namespace kvcache {
+
+/// Norm of each row: x, y [n, hidden].
+template <class Scalar>
+void normalise(const ModelConfig& config, const Norm<Scalar>& norm, const MatrixOut<Scalar>& x, MatrixOut<Scalar> y) {
+  const Scalar epsilon = Scalar(config.norm_epsilon);
+  parallel_runs(x.rows(), /*parallel*/ x.rows() > 1, [&](long first, long count) {
+    for (long t = first; t < first + count; ++t)
+      if (config.norm == NormKind::rms_norm)
+        rms_norm(x.row(t), norm.gain, epsilon, y.row(t));
+      else
+        layer_norm(x.row(t), norm.gain, norm.bias, epsilon, y.row(t));
+  });
+}
+
+/// y = x weight^T + bias, counted: x [n, inputs], y [n, outputs].
+template <class Scalar>
+void project(const Linear<Scalar>& linear, MatrixIn<Scalar> x, MatrixOut<Scalar> y, Work& work, Part part) {
+  project(x, linear.weight, linear.bias, y);
+  count(work, part, std::int64_t(x.rows()) * linear.weight.size());
+}
+
+/// Runs the layers of a model, one after another; holds the work space they share, so a warm step allocates nothing.
+template <class Scalar>
+class DecoderLayer {
+ public:
+  explicit DecoderLayer(const ModelConfig& config)
+      : config_(config),
+        rope_(config.position == PositionKind::rope ? config.head_dim : 2, config.rope_theta, config.rope_pairs),
+        attention_(config.q_heads, config.position == PositionKind::rope ? &rope_ : nullptr) {}
+  DecoderLayer(const DecoderLayer&) = delete;  // attention_ refers to rope_
+  DecoderLayer& operator=(const DecoderLayer&) = delete;
+
+  /// To be called once a step, before the first layer: n tokens will stand at first_position and on.
+  void begin(int n, int first_position) {
+    first_position_ = first_position;
+    if (config_.position != PositionKind::rope) return;
+    auto angles = room_.angles(n, config_.head_dim);
+    for (int t = 0; t < n; ++t) rope_.angles(first_position + t, angles.row(t).data());
+  }
+
+  /// x [n, hidden], in place. Keys and values of these n tokens are appended to the cache; earlier ones are only read.
+  template <KeyValueCache Cache, class Hook>
+  void apply(const LayerWeights<Scalar>& weights, int layer, Cache& cache, MatrixOut<Scalar> x, Work& work,
+             Hook&& hook) {
+    const Eigen::Index n = x.rows(), q = config_.q_size(), kv = config_.kv_size();
+    auto normed = room_.normed(n, config_.hidden), delta = room_.delta(n, config_.hidden);
+    auto qkv = room_.qkv(n, config_.qkv_size()), attended = room_.attended(n, q);
+    {
+      const Timed timed(work, Part::projection);
+      normalise(config_, weights.attention_norm, x, normed);
+      project(weights.qkv, in(normed), qkv, work, Part::projection);
+      turn(qkv.leftCols(q + kv), work);  // queries and keys; values carry no position
+      work.queries_computed += n * config_.q_heads;
+      work.keys_computed += n * config_.kv_heads;
+      work.keys_reused += std::int64_t(first_position_) * config_.kv_heads;
+    }
+    attention_.append_and_attend(cache, layer, in(qkv.middleCols(q, kv)), in(qkv.middleCols(q + kv, kv)),
+                                 in(qkv.leftCols(q)), first_position_, attended, work, hook);
+    {
+      const Timed timed(work, Part::projection);
+      project(weights.attention_out, in(attended), delta, work, Part::projection);
+      x += delta;
+    }
+    const Timed timed(work, Part::feed_forward);
+    auto up = room_.up(n, config_.up_size()), active = room_.active(n, config_.ffn);
+    normalise(config_, weights.ffn_norm, x, normed);
+    project(weights.up, in(normed), up, work, Part::feed_forward);
+    activate(up, active);
+    project(weights.down, in(active), delta, work, Part::feed_forward);
+    x += delta;
+  }
+
+ private:
+  void turn(auto heads, Work& work) {  // [n, (q_heads + kv_heads) * head_dim]
+    if (config_.position != PositionKind::rope) return;
+    auto angles = room_.angles(heads.rows(), config_.head_dim);  // filled by begin()
+    parallel_runs(heads.rows(), /*parallel*/ heads.rows() > 1, [&](long first, long count) {
+      for (long t = first; t < first + count; ++t) rope_.turn_row(heads.row(t), angles.row(t).data());
+    });
+    count(work, Part::projection, 2 * std::int64_t(heads.size()));
+  }
+  void activate(const MatrixOut<Scalar>& up, MatrixOut<Scalar>& active) const {
+    parallel_runs(up.rows(), /*parallel*/ up.rows() > 1, [&](long first, long count) {
+      for (long t = first; t < first + count; ++t)
+        if (config_.activation == ActivationKind::silu_gated)
+          silu_gated(up.row(t).head(config_.ffn), up.row(t).tail(config_.ffn), active.row(t));
+        else
+          gelu_tanh(up.row(t), active.row(t));
+    });
+  }
+
+  ModelConfig config_;
+  Rope<Scalar> rope_;
+  Attention<Scalar> attention_;
+  int first_position_ = 0;
+  struct {
+    Room<Scalar> angles, normed, delta, qkv, attended, up, active;
+  } room_;
+};
+
+}  // namespace kvcache

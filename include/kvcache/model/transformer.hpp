@@ -1,0 +1,96 @@
+// A decoder-only transformer: token ids in, logits out. It never learns which cache it has.
+#pragma once
+
+#include <span>
+
+#include "kvcache/position/learned.hpp"
+#include "kvcache/model/layer.hpp"
+
+namespace kvcache {
+
+template <class Scalar>
+class Transformer {
+ public:
+  /// Refers to the model, which must outlive it. Errors: a config that check_config refuses.
+  explicit Transformer(const Model<Scalar>& model) : model_(model), layer_((check_config(model.config), model.config)) {}
+  explicit Transformer(Model<Scalar>&&) = delete;  // it would be gone at once
+
+  const ModelConfig& config() const { return model_.config; }
+
+  /// Reads `tokens`, which follow what the cache holds; returns the logits [vocab] of the token after the last, valid
+  /// until the next call. One batched pass: many tokens are a prefill, one token is a decoding step.
+  /// Errors: no tokens, ids outside the vocabulary, more tokens than positions, a cache of another shape. Whatever is
+  /// wrong is found before anything is appended, but for a cache that runs full in mid-step: rewind it then.
+  template <KeyValueCache Cache, class Hook = NoHook>
+  std::span<const Scalar> step(Cache& cache, std::span<const int> tokens, Hook&& hook = {}) {
+    auto x = run_layers(cache, tokens, hook);
+    auto logits = output_layer(out(x.bottomRows(1)));
+    return {logits.data(), std::size_t(logits.size())};
+  }
+
+  /// The same, but the logits after every token: [tokens, vocab], valid until the next call. Training looks like this:
+  /// row t is what cached decoding gives after token t.
+  template <KeyValueCache Cache, class Hook = NoHook>
+  MatrixIn<Scalar> step_all(Cache& cache, std::span<const int> tokens, Hook&& hook = {}) {
+    auto x = run_layers(cache, tokens, hook);
+    return in(output_layer(x));
+  }
+
+  /// What the last step did. Multiplications are counted where they are performed.
+  const Work& work() const { return work_; }
+
+ private:
+  template <KeyValueCache Cache, class Hook>
+  MatrixOut<Scalar> run_layers(Cache& cache, std::span<const int> tokens, Hook& hook) {
+    const ModelConfig& c = model_.config;
+    const int n = int(tokens.size()), position = cache.length(0);
+    check_input(cache.shape(), tokens, position);
+    work_ = {};
+    auto x = room_.x(n, c.hidden);
+    {
+      const Timed timed(work_, Part::projection);
+      for (int t = 0; t < n; ++t) {
+        x.row(t) = model_.weights.embedding.row(tokens[std::size_t(t)]);
+        if (c.position == PositionKind::learned) add_learned_position(model_.weights.positions, position + t, x.row(t));
+      }
+      layer_.begin(n, position);
+    }
+    for (int l = 0; l < c.layers; ++l)
+      layer_.apply(model_.weights.layers[std::size_t(l)], l, cache, x, work_, hook);
+    return x;
+  }
+
+  MatrixOut<Scalar> output_layer(MatrixOut<Scalar> x) {  // [rows, hidden] -> [rows, vocab]
+    const Timed timed(work_, Part::output_layer);
+    auto normed = room_.normed(x.rows(), x.cols()), logits = room_.logits(x.rows(), model_.config.vocab);
+    normalise(model_.config, model_.weights.final_norm, x, normed);
+    const Matrix<Scalar>& matrix = model_.weights.output_matrix();
+    project(in(normed), matrix, Vector<Scalar>(), logits);
+    count(work_, Part::output_layer, std::int64_t(x.rows()) * matrix.size());
+    return logits;
+  }
+
+  void check_input(CacheShape shape, std::span<const int> tokens, int position) const {
+    const ModelConfig& c = model_.config;
+    check(!tokens.empty(), "Transformer: no tokens given; at least 1 is needed");
+    check(shape.layers == c.layers && shape.kv_heads == c.kv_heads && shape.head_dim == c.head_dim,
+          "Transformer: the cache is for ", shape.layers, " layers of ", shape.kv_heads, " kv heads of ",
+          shape.head_dim, ", but the model has ", c.layers, " layers of ", c.kv_heads, " of ", c.head_dim,
+          "; build the cache with config().cache_shape()");
+    check(std::int64_t(position) + std::int64_t(tokens.size()) <= c.max_positions, "Transformer: ", tokens.size(),
+          " tokens given after ", position, ", but the model has positions for ", c.max_positions,
+          "; give fewer tokens");
+    for (const int token : tokens)
+      check(token >= 0 && token < c.vocab, "Transformer: token id ", token, " given, but the vocabulary has ", c.vocab,
+            " tokens; was the text tokenised for another model?");
+  }
+
+  const Model<Scalar>& model_;
+  DecoderLayer<Scalar> layer_;
+  Work work_;
+  struct {
+    Room<Scalar> x, normed, logits;
+  } room_;
+};
+
+}  // namespace kvcache

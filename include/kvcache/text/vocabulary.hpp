@@ -1,0 +1,83 @@
+// Which bytes each token id stands for, and back.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kvcache/core/check.hpp"
+#include "kvcache/text/byte_alphabet.hpp"
+#include "kvcache/text/tokenizer_data.hpp"
+#include "kvcache/text/utf8.hpp"
+
+namespace kvcache {
+
+class Vocabulary {
+ public:
+  static constexpr int highest_id = 4'194'303;  // above it, a damaged file is likelier than a vocabulary
+
+  /// Errors: a token or an id twice, an id out of range, an added token with two ids, a byte without a token.
+  explicit Vocabulary(const TokenizerData& data) {
+    ids_.reserve(data.vocab.size());
+    for (const auto& [token, id] : data.vocab) {
+      check(ids_.emplace(token, id).second, "Tokenizer: the token '", token, "' stands twice in the vocabulary");
+      const std::optional<std::string> bytes = from_byte_alphabet(token);
+      put(id, bytes.value_or(token), token);  // outside the alphabet: the text itself; no piece ever becomes it
+    }
+    for (int b = 0; b < 256; ++b) {
+      const std::string letter = to_byte_alphabet(std::string(1, static_cast<char>(b)));
+      const auto found = find(letter);
+      check(found.has_value(), "Tokenizer: the vocabulary has no token for byte ", b, ", the letter '", letter,
+            "'; byte-level BPE needs all 256");
+      id_of_byte_[std::size_t(b)] = *found;
+    }
+    for (const AddedToken& token : data.added_tokens) put_added(token);
+  }
+
+  /// The id of a token, written as the vocabulary writes it; nothing where there is no such token.
+  std::optional<int> find(const std::string& token) const {
+    const auto found = ids_.find(token);
+    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  }
+  int id_of_byte(char byte) const { return id_of_byte_[static_cast<unsigned char>(byte)]; }
+
+  /// Errors: an id that is no token.
+  std::string_view bytes_of(int id) const {
+    check(has(id), "Tokenizer: ", id, " is not the id of a token; ids go from 0 to ", size() - 1,
+          size() > tokens_ ? ", with gaps" : "");
+    return *bytes_[std::size_t(id)];
+  }
+  int size() const { return int(bytes_.size()); }  // highest id + 1
+
+ private:
+  bool has(int id) const { return id >= 0 && id < size() && bytes_[std::size_t(id)].has_value(); }
+
+  void put(int id, std::string bytes, const std::string& name) {
+    check(id >= 0 && id <= highest_id, "Tokenizer: the token '", name, "' has id ", id, "; ids go from 0 to ",
+          highest_id);
+    check(!has(id), "Tokenizer: the token '", name, "' has id ", id, ", which another token has too");
+    if (id >= size()) bytes_.resize(std::size_t(id) + 1);
+    bytes_[std::size_t(id)] = std::move(bytes);
+    ++tokens_;
+  }
+  void put_added(const AddedToken& token) {
+    check_utf8("Tokenizer: added token " + std::to_string(token.id), token.content);
+    const std::optional<int> known = find(token.content);
+    if (!known) return put(token.id, token.content, token.content);
+    check(*known == token.id, "Tokenizer: the added token '", token.content, "' has id ", token.id,
+          ", but the vocabulary gives it ", *known);
+    bytes_[std::size_t(token.id)] = token.content;  // it is found as plain text, and so it is written
+  }
+
+  std::vector<std::optional<std::string>> bytes_;  // [vocab]; nothing where no token has the id
+  int tokens_ = 0;                                 // how many ids are tokens
+  std::unordered_map<std::string, int> ids_;       // of all tokens but those only added
+  std::array<int, 256> id_of_byte_{};
+};
+
+}  // namespace kvcache

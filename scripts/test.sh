@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what the tests need (Debian's packages), builds everything and runs all tests: a build with assertions, then
+# one under the address and undefined-behaviour sanitizers. --all adds the long ones (planted faults).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/install_packages.sh
+install_packages "${build_packages[@]}" clang libomp-dev doctest-dev libbenchmark-dev python3
+
+for preset in dev sanitize; do
+  echo "== $preset: configure and build"
+  cmake --preset "$preset" >/dev/null
+  cmake --build --preset "$preset"
+  echo "== $preset: test"
+  OMP_NUM_THREADS=2 ctest --preset "$preset"
+done
+if [ "${1:-}" = "--all" ]; then
+  echo "== planted faults: each must be noticed by a test"
+  python3 tests/mutants.py
+fi
