@@ -90,9 +90,11 @@ class Attention {
               m = tokens * group;
     const auto column = [&](int i) { return (kv_head * group + i % group) * dim; };
     auto queries = scratch.queries(m, dim), turned = scratch.turned(m, dim);  // heads that share a kv head lie together
-    for (int i = 0; i < m; ++i) queries.row(i) = tile.row(i / group).segment(column(i), dim) / std::sqrt(Scalar(dim));
+    for (int i = 0; i < m; ++i)
+      ArrayOut<Scalar>(at(queries, i, 0), dim) =
+          ArrayIn<Scalar>(at(tile, i / group, column(i)), dim) / std::sqrt(Scalar(dim));
     auto all_scores = scratch.all_scores(hooked ? m : 0, hooked ? rows_in(cache, layer, kv_head) : 0);
-    all_scores.setConstant(OnlineSoftmax<Scalar>::masked);
+    std::fill_n(all_scores.data(), all_scores.size(), OnlineSoftmax<Scalar>::masked);
     OnlineSoftmax<Scalar> softmax(scratch.sums(m, dim), scratch.state(2, m));
 
     int visited = 0;
@@ -112,9 +114,9 @@ class Attention {
       }
       visited += whole.rows();
     });
-    for (int i = 0; i < m; ++i) output.row(i / group).segment(column(i), dim) = softmax.output(i);
+    for (int i = 0; i < m; ++i) softmax.output(i, at(output, i / group, column(i)));
     if constexpr (hooked) {
-      for (int i = 0; i < m; ++i) softmax.to_weights(i, all_scores.row(i));
+      for (int i = 0; i < m; ++i) softmax.to_weights(i, ArrayOut<Scalar>(at(all_scores, i, 0), all_scores.cols()));
       hook(layer, kv_head, first_query, in(all_scores));
     }
   }
@@ -129,8 +131,8 @@ class Attention {
   void turn_back(Scratch& scratch, const MatrixOut<Scalar>& queries, int gap, MatrixOut<Scalar>& turned) const {
     auto angles = scratch.angles(1, turned.cols());
     rope_->angles(-gap, angles.data());
-    turned = queries;
-    for (int i = 0; i < turned.rows(); ++i) rope_->turn(turned.row(i).data(), angles.data());
+    std::copy_n(queries.data(), queries.size(), turned.data());
+    rope_->turn_heads(turned.data(), turned.size(), angles.data());
   }
   static int rows_in(const auto& cache, int layer, int kv_head) {
     int rows = 0;

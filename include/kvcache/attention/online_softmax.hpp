@@ -18,43 +18,45 @@ class OnlineSoftmax {
 
   /// Work space that the caller owns: sums [m, head_dim], state [2, m].
   OnlineSoftmax(MatrixOut<Scalar> sums, MatrixOut<Scalar> state)
-      : output_(sums), max_(state.row(0)), sum_(state.row(1)) {
-    output_.setZero();
-    max_.setConstant(masked);
-    sum_.setZero();
+      : output_(sums), max_(at(state, 0, 0)), sum_(at(state, 1, 0)) {
+    std::fill_n(output_.data(), output_.size(), Scalar(0));
+    std::fill_n(max_, sums.rows(), masked);
+    std::fill_n(sum_, sums.rows(), Scalar(0));
   }
 
   /// Turns the scores [m, rows] of a block into weights relative to the largest score so far, in place, and adds the
   /// block's values with these weights.
   void absorb(MatrixOut<Scalar> scores, const HostBlock auto& block) {
     for (int i = 0; i < scores.rows(); ++i) {
-      auto row = scores.row(i).array();
+      ArrayOut<Scalar> row(at(scores, i, 0), scores.cols());
       const Scalar max = std::max(max_[i], row.maxCoeff());
       if (max == masked) {  // nothing to see yet; exp(masked - masked) would be NaN
-        row = 0;
+        std::fill_n(row.data(), row.size(), Scalar(0));
         continue;
       }
       const Scalar rescale = std::exp(max_[i] - max);  // 0 the first time
       row = (row - max).exp();
       sum_[i] = sum_[i] * rescale + row.sum();
-      if (rescale != 1) output_.row(i) *= rescale;
+      if (rescale != 1) ArrayOut<Scalar>(at(output_, i, 0), output_.cols()) *= rescale;
       max_[i] = max;
     }
     block.accumulate(in(scores), output_);
   }
 
-  /// The attention output of one query, [head_dim], once every block was absorbed.
-  auto output(int query) const { return output_.row(query) / sum_[query]; }
+  /// Writes the attention output of one query to `output` [head_dim], once every block was absorbed.
+  void output(int query, Scalar* output) const {
+    ArrayOut<Scalar>(output, output_.cols()) = ArrayIn<Scalar>(at(output_, query, 0), output_.cols()) / sum_[query];
+  }
 
   /// Turns the scores of one query over all rows of all blocks into its attention weights, in place.
-  void to_weights(int query, auto&& scores) const {
-    scores = (scores.array() == masked)  // Eigen's vectorised exp(-inf) is 1e-38, not 0
-                 .select(0, (scores.array() - max_[query]).exp() / sum_[query]);
+  void to_weights(int query, ArrayOut<Scalar> scores) const {
+    scores = (scores == masked)  // Eigen's vectorised exp(-inf) is 1e-38, not 0
+                 .select(Scalar(0), (scores - max_[query]).exp() / sum_[query]);
   }
 
  private:
-  MatrixOut<Scalar> output_;                                        // [m, head_dim], not yet divided by sum_
-  Eigen::Ref<Eigen::Matrix<Scalar, 1, Eigen::Dynamic>> max_, sum_;  // [m]
+  MatrixOut<Scalar> output_;  // [m, head_dim], not yet divided by sum_
+  Scalar *max_, *sum_;        // [m]
 };
 
 }  // namespace kvcache

@@ -12,9 +12,9 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws Error with the parts written one after another.
+/// Throws Error with the parts written one after another. Cold: compilers spend no time on making it fast.
 template <class... Parts>
-[[noreturn]] void fail(const Parts&... parts) {
+[[noreturn, gnu::cold, gnu::noinline]] void fail(const Parts&... parts) {
   std::ostringstream message;
   (message << ... << parts);
   throw Error(message.str());

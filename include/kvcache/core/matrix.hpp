@@ -37,6 +37,18 @@ MatrixOut<typename std::decay_t<Dense>::Scalar> out(Dense&& m) {
   return {m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.outerStride())};
 }
 
+/// Where the number in a row and column lies.
+template <class Dense>
+auto* at(Dense&& m, Eigen::Index row, Eigen::Index column) {
+  return m.data() + row * m.outerStride() + column;
+}
+
+/// A run of numbers, such as one row of a matrix, to compute with element by element.
+template <class Scalar>
+using ArrayIn = Eigen::Map<const Eigen::Array<Scalar, Eigen::Dynamic, 1>>;
+template <class Scalar>
+using ArrayOut = Eigen::Map<Eigen::Array<Scalar, Eigen::Dynamic, 1>>;
+
 /// Work space for a matrix whose size changes from call to call. It grows to the largest asked for and stays, so a warm
 /// step allocates nothing. The contents are left over from before.
 template <class Scalar>

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kvcache/core/check.hpp"
@@ -96,10 +97,9 @@ class Sampler {
   void penalise(std::span<const Scalar> logits, std::span<const int> text) {
     scores_.assign(logits.begin(), logits.end());
     if (options_.repetition_penalty == 1) return;
-    seen_.assign(text.begin(), text.end());  // once each, however often the token stands in the text
-    std::sort(seen_.begin(), seen_.end());
-    seen_.erase(std::unique(seen_.begin(), seen_.end()), seen_.end());
-    for (const int token : seen_) {
+    seen_.assign(scores_.size(), 0);  // a token is penalised once, however often it stands in the text
+    for (const int token : text) {
+      if (std::exchange(seen_[std::size_t(token)], char(1)) != 0) continue;
       double& score = scores_[std::size_t(token)];
       score = score > 0 ? score / options_.repetition_penalty : score * options_.repetition_penalty;
     }
@@ -108,7 +108,8 @@ class Sampler {
   SamplingOptions options_;
   Random random_;
   std::vector<double> scores_, probabilities_;  // [vocab]
-  std::vector<int> order_, seen_;               // tokens, likeliest first; tokens of the text
+  std::vector<int> order_;                      // [vocab], the likeliest first
+  std::vector<char> seen_;                      // [vocab]: is the token in the text?
 };
 
 }  // namespace kvcache

@@ -1,6 +1,7 @@
 // Hugging Face's config.json, read into a ModelConfig. Nothing that changes the numbers is silently defaulted.
 #pragma once
 
+#include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/model/config.hpp"
 
@@ -8,68 +9,58 @@ namespace kvcache {
 
 namespace detail {
 
-/// One config.json: fields with a sentence on failure.
+/// One config.json and its path, for short.
 class ConfigJson {
  public:
-  explicit ConfigJson(const std::filesystem::path& path) : path_(path.string()), json_(read_json(path)) {
-    check(json_.is_object(), path_, ": not a JSON object");
-  }
-  bool has(const char* field) const { return json_.contains(field) && !json_[field].is_null(); }
-  int integer(const char* field) const { return int(number(json_, field, /*whole*/ true)); }
-  int integer_or(const char* field, int otherwise) const { return has(field) ? integer(field) : otherwise; }
-  double real(const char* field) const { return number(json_, field, false); }
-  double real_or(const char* field, double otherwise) const { return has(field) ? real(field) : otherwise; }
-  std::string string(const char* field) const {
-    check(has(field) && json_[field].is_string(), path_, ": \"", field, "\" is missing or not a string");
-    return json_[field];
-  }
-  bool flag_or(const char* field, bool otherwise) const {
-    if (!has(field)) return otherwise;
-    check(json_[field].is_boolean(), path_, ": \"", field, "\" is ", json_[field].dump(), ", not true or false");
-    return json_[field];
-  }
+  explicit ConfigJson(const std::filesystem::path& path) : path_(path.string()), json_(read_json(path)) {}
 
+  bool has(const char* key) const { return find_field(json_, key, path_) != nullptr; }  // and is not null
+  template <class T>
+  T get(const char* key) const {
+    return get_field_as<T>(json_, key, path_);
+  }
+  template <class T>
+  T get_or(const char* key, T otherwise) const {
+    return get_field_or<T>(json_, key, otherwise, path_);
+  }
+  const nlohmann::json* find(const char* key) const { return find_field(json_, key, path_); }
+  const std::string& path() const { return path_; }
+  void require(bool condition, const auto&... why) const { check(condition, path_, ": ", why...); }
+
+  /// hidden / heads, for files that do not say head_dim.
+  int even_head_dim(const char* hidden, const char* heads) const {
+    const int numbers = get<int>(hidden), head_count = get<int>(heads);
+    require(head_count > 0 && numbers % head_count == 0, "'", hidden, "' ", numbers, " is not a multiple of '", heads,
+            "' ", head_count);
+    return numbers / head_count;
+  }
   /// The base of the rotation: at the top in older files, inside rope_parameters since transformers 5. A file with
   /// neither is refused: the usual 10000 would be a guess. Scaled rope is refused by its type.
   double rope_theta() const {
-    for (const char* scaling : {"rope_parameters", "rope_scaling"}) {
-      if (!has(scaling)) continue;
-      const auto& parameters = json_[scaling];
-      check(parameters.is_object(), path_, ": \"", scaling, "\" is not an object");
-      for (const char* type : {"rope_type", "type"})
-        check(!parameters.contains(type) || parameters[type] == "default", path_, ": rope scaling ",
-              parameters.contains(type) ? parameters[type].dump() : "", " is not supported; only \"default\" is");
-    }
-    if (has("rope_theta")) return real("rope_theta");
-    check(has("rope_parameters") && json_["rope_parameters"].contains("rope_theta"), path_,
-          ": neither \"rope_theta\" nor \"rope_parameters\" with a \"rope_theta\" is given; add the base the model was "
-          "trained with");
-    return number(json_["rope_parameters"], "rope_theta", false);
+    const nlohmann::json* parameters = find("rope_parameters");
+    for (const nlohmann::json* scaling : {parameters, find("rope_scaling")})
+      for (const char* key : {"rope_type", "type"}) {
+        if (scaling == nullptr) continue;
+        const std::string type = get_field_or<std::string>(*scaling, key, "default", path_ + ": rope");
+        require(type == "default", "rope scaling '", type, "' is not supported; only 'default' is");
+      }
+    if (has("rope_theta")) return get<double>("rope_theta");
+    require(parameters != nullptr, "neither 'rope_theta' nor 'rope_parameters' is given; add the base the model was "
+                                   "trained with");
+    return get_field_as<double>(*parameters, "rope_theta", path_ + ": 'rope_parameters'");
   }
-  /// A number or a list of numbers; absent: none.
-  std::vector<int> tokens(const char* field) const {
-    if (!has(field)) return {};
+  /// A token id, a list of them, or none.
+  std::vector<int> token_ids(const char* key) const {
+    const nlohmann::json* value = find(key);
+    const std::string where = path_ + ": '" + key + "'";
+    if (value == nullptr) return {};
+    if (!value->is_array()) return {json_as<int>(*value, where)};
     std::vector<int> ids;
-    for (const auto& id : json_[field].is_array() ? json_[field] : nlohmann::json::array({json_[field]})) {
-      check(id.is_number_integer() && id >= 0 && id <= 1 << 30, path_, ": \"", field, "\" holds ", id.dump(),
-            ", not a token id");
-      ids.push_back(id);
-    }
+    for (const nlohmann::json& id : *value) ids.push_back(json_as<int>(id, where));
     return ids;
   }
-  void require(bool condition, const auto&... why) const { check(condition, path_, ": ", why...); }
 
  private:
-  double number(const nlohmann::json& object, const char* field, bool whole) const {
-    check(object.contains(field), path_, ": \"", field, "\" is missing");
-    const auto& value = object[field];
-    check(whole ? value.is_number_integer() : value.is_number(), path_, ": \"", field, "\" is ", value.dump(),
-          whole ? ", not a whole number" : ", not a number");
-    const double number = value.get<double>();
-    check(number >= -1e12 && number <= 1e12 && (!whole || std::abs(number) <= 1 << 30), path_, ": \"", field, "\" is ",
-          value.dump(), ", which is out of range");
-    return number;
-  }
   std::string path_;
   nlohmann::json json_;
 };
@@ -77,47 +68,41 @@ class ConfigJson {
 inline ModelConfig gpt2_config(const ConfigJson& json) {
   ModelConfig c;
   c.family = "gpt2";
-  c.layers = json.integer("n_layer"), c.hidden = json.integer("n_embd");
-  c.q_heads = c.kv_heads = json.integer("n_head");
-  json.require(c.q_heads > 0 && c.hidden % c.q_heads == 0, "n_embd ", c.hidden, " is not a multiple of n_head ",
-               c.q_heads);
-  c.head_dim = c.hidden / c.q_heads;  // the family is built so; Llama's is not
-  c.ffn = json.integer_or("n_inner", 4 * c.hidden);
-  c.vocab = json.integer("vocab_size"), c.max_positions = json.integer("n_positions");
-  c.norm = NormKind::layer_norm, c.norm_epsilon = json.real_or("layer_norm_epsilon", 1e-5);
-  const std::string activation = json.has("activation_function") ? json.string("activation_function") : "gelu_new";
-  json.require(activation == "gelu_new" || activation == "gelu_pytorch_tanh", "activation \"", activation,
-               "\" is not supported for GPT-2; gelu_new is");
-  json.require(json.flag_or("scale_attn_weights", true) && !json.flag_or("scale_attn_by_inverse_layer_idx", false),
+  c.layers = json.get<int>("n_layer"), c.hidden = json.get<int>("n_embd");
+  c.q_heads = c.kv_heads = json.get<int>("n_head");
+  c.head_dim = json.even_head_dim("n_embd", "n_head");  // the family is built so; Llama's is not
+  c.vocab = json.get<int>("vocab_size"), c.max_positions = json.get<int>("n_positions");
+  json.require(c.hidden <= 1 << 17, "'n_embd' ", c.hidden, " is out of range");
+  c.ffn = json.get_or<int>("n_inner", 4 * c.hidden);
+  c.norm = NormKind::layer_norm, c.norm_epsilon = json.get_or<double>("layer_norm_epsilon", 1e-5);
+  const auto activation = json.get_or<std::string>("activation_function", "gelu_new");
+  json.require(activation == "gelu_new" || activation == "gelu_pytorch_tanh", "activation '", activation,
+               "' is not supported for GPT-2; gelu_new is");
+  json.require(json.get_or("scale_attn_weights", true) && !json.get_or("scale_attn_by_inverse_layer_idx", false),
                "attention scaled otherwise than by 1 / sqrt(head_dim) is not supported");
   c.activation = ActivationKind::gelu_tanh, c.position = PositionKind::learned;
   c.attention_bias = c.ffn_bias = true;
-  c.tied_output = json.flag_or("tie_word_embeddings", true);
+  c.tied_output = json.get_or("tie_word_embeddings", true);
   return c;
 }
 
 inline ModelConfig llama_config(const ConfigJson& json) {
   ModelConfig c;
   c.family = "llama";
-  c.layers = json.integer("num_hidden_layers"), c.hidden = json.integer("hidden_size");
-  c.q_heads = json.integer("num_attention_heads"), c.kv_heads = json.integer_or("num_key_value_heads", c.q_heads);
-  if (json.has("head_dim")) {
-    c.head_dim = json.integer("head_dim");
-  } else {  // as the family's first files: no head_dim of its own
-    json.require(c.q_heads > 0 && c.hidden % c.q_heads == 0, "head_dim is missing, and hidden_size ", c.hidden,
-                 " is not a multiple of num_attention_heads ", c.q_heads);
-    c.head_dim = c.hidden / c.q_heads;
-  }
-  c.ffn = json.integer("intermediate_size");
-  c.vocab = json.integer("vocab_size"), c.max_positions = json.integer("max_position_embeddings");
-  c.norm = NormKind::rms_norm, c.norm_epsilon = json.real("rms_norm_eps");
-  const std::string activation = json.has("hidden_act") ? json.string("hidden_act") : "silu";
-  json.require(activation == "silu" || activation == "swish", "activation \"", activation,
-               "\" is not supported for Llama; silu is");
+  c.layers = json.get<int>("num_hidden_layers"), c.hidden = json.get<int>("hidden_size");
+  c.q_heads = json.get<int>("num_attention_heads"), c.kv_heads = json.get_or<int>("num_key_value_heads", c.q_heads);
+  c.head_dim = json.has("head_dim") ? json.get<int>("head_dim")
+                                    : json.even_head_dim("hidden_size", "num_attention_heads");
+  c.ffn = json.get<int>("intermediate_size");
+  c.vocab = json.get<int>("vocab_size"), c.max_positions = json.get<int>("max_position_embeddings");
+  c.norm = NormKind::rms_norm, c.norm_epsilon = json.get<double>("rms_norm_eps");
+  const auto activation = json.get_or<std::string>("hidden_act", "silu");
+  json.require(activation == "silu" || activation == "swish", "activation '", activation,
+               "' is not supported for Llama; silu is");
   c.activation = ActivationKind::silu_gated, c.position = PositionKind::rope;
   c.rope_theta = json.rope_theta();
-  c.attention_bias = json.flag_or("attention_bias", false), c.ffn_bias = json.flag_or("mlp_bias", false);
-  c.tied_output = json.flag_or("tie_word_embeddings", false);
+  c.attention_bias = json.get_or("attention_bias", false), c.ffn_bias = json.get_or("mlp_bias", false);
+  c.tied_output = json.get_or("tie_word_embeddings", false);
   return c;
 }
 
@@ -127,11 +112,11 @@ inline ModelConfig llama_config(const ConfigJson& json) {
 /// (by name), fields that are missing, of another type, or out of range.
 inline ModelConfig read_config(const std::filesystem::path& path) {
   const detail::ConfigJson json(path);
-  const std::string family = json.string("model_type");
-  json.require(family == "gpt2" || family == "llama", "model_type \"", family,
-               "\" is not supported; \"gpt2\" and \"llama\" are");
+  const auto family = json.get<std::string>("model_type");
+  json.require(family == "gpt2" || family == "llama", "model_type '", family,
+               "' is not supported; 'gpt2' and 'llama' are");
   ModelConfig config = family == "gpt2" ? detail::gpt2_config(json) : detail::llama_config(json);
-  config.end_tokens = json.tokens("eos_token_id");
+  config.end_tokens = json.token_ids("eos_token_id");
   try {
     check_config(config);
   } catch (const Error& error) {

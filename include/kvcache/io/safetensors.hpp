@@ -10,28 +10,22 @@
 #include <vector>
 
 #include "kvcache/core/tensor.hpp"
+#include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/mapped_file.hpp"
 
 namespace kvcache {
 
 namespace detail {
 
-/// The number of a JSON array's entry, or a sentence.
-inline std::size_t safetensors_number(const nlohmann::json& value, const std::string& where, const char* what) {
-  check(value.is_number_unsigned(), where, ": ", what, " is ", value.dump(), ", not a number from 0");
-  return value.get<std::size_t>();
-}
-
 /// One entry of the header, checked against the size of the data. Offsets count from the first byte after the header.
 inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& entry,
                                  std::span<const std::byte> data, const std::string& path) {
   const std::string where = path + ": tensor \"" + name + "\"";
-  check(entry.is_object() && entry.contains("dtype") && entry["dtype"].is_string() && entry.contains("shape") &&
-            entry["shape"].is_array() && entry.contains("data_offsets") && entry["data_offsets"].is_array() &&
-            entry["data_offsets"].size() == 2,
-        where, ": the header must give dtype, shape and two data_offsets");
+  const auto type = get_field_as<std::string>(entry, "dtype", where);
+  const auto& shape = json_array(get_field(entry, "shape", where), where + ": 'shape'");
+  const auto& offsets = json_array(get_field(entry, "data_offsets", where), where + ": 'data_offsets'");
+  check(offsets.size() == 2, where, ": 'data_offsets' has ", offsets.size(), " numbers; it must have 2");
   Tensor tensor{name, Element::f32, {}, {}};
-  const std::string type = entry["dtype"];
   if (type == "F16")
     tensor.element = Element::f16;
   else if (type == "BF16")
@@ -40,14 +34,14 @@ inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& 
     check(type == "F32", where, " has type ", type, "; F32, F16 and BF16 can be read: convert the file");
 
   std::size_t size = bytes_of(tensor.element);
-  for (const auto& dimension : entry["shape"]) {
-    tensor.shape.push_back(safetensors_number(dimension, where, "a dimension"));
+  for (const auto& dimension : shape) {
+    tensor.shape.push_back(json_as<std::size_t>(dimension, where + ": a dimension"));
     check(tensor.shape.back() == 0 || size <= std::numeric_limits<std::size_t>::max() / tensor.shape.back(), where,
           ": shape ", to_string(tensor.shape), " overflows; the file is broken");
     size *= tensor.shape.back();
   }
-  const std::size_t begin = safetensors_number(entry["data_offsets"][0], where, "an offset"),
-                    end = safetensors_number(entry["data_offsets"][1], where, "an offset");
+  const auto begin = json_as<std::size_t>(offsets[0], where + ": an offset");
+  const auto end = json_as<std::size_t>(offsets[1], where + ": an offset");
   check(begin <= end && end <= data.size(), where, ": bytes ", begin, " to ", end, " lie outside the file's ",
         data.size(), " bytes of data; the file is truncated or broken");
   check(end - begin == size, where, ": shape ", to_string(tensor.shape), " of ", type, " needs ", size,

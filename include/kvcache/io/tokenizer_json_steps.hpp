@@ -39,16 +39,16 @@ inline bool read_steps(const nlohmann::json& step, const std::string& where, Tok
   if (type == "Sequence") {
     bool byte_level = false;
     for (const nlohmann::json& inner : json_array(get_field(step, "pretokenizers", where), where)) {
-      check(!byte_level, where, ": '", type_of(inner, where), "' comes after ByteLevel, which is not supported: ",
-            "ByteLevel must be the last");
+      check(!byte_level, where, ": '", type_of(inner, where),
+            "' comes after ByteLevel, which is not supported: ", "ByteLevel must be the last");
       byte_level = read_steps(inner, where, data);
     }
     return byte_level;
   }
   if (type == "ByteLevel") {
     const bool gpt2 = get_field_or(step, "use_regex", true, where);
-    data.steps.push_back({.add_prefix_space = get_field_as<bool>(step, "add_prefix_space", where),
-                          .pattern = gpt2 ? gpt2_pattern : ""});
+    data.steps.push_back(
+        {.add_prefix_space = get_field_as<bool>(step, "add_prefix_space", where), .pattern = gpt2 ? gpt2_pattern : ""});
     return true;
   }
   if (type == "Digits") {

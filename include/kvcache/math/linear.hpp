@@ -2,8 +2,8 @@
 // arithmetic).
 #pragma once
 
-#include "kvcache/core/matrix.hpp"
 #include "kvcache/core/parallel.hpp"
+#include "kvcache/math/products.hpp"
 
 namespace kvcache {
 
@@ -13,11 +13,14 @@ namespace kvcache {
 template <class Scalar>
 void project(MatrixIn<Scalar> x, const Matrix<Scalar>& weights, const Vector<Scalar>& bias, MatrixOut<Scalar> y) {
   parallel_runs(weights.rows(), /*parallel*/ true, [&](long first, long count) {
+    const MatrixIn<Scalar> part = in(weights.middleRows(first, count));
     if (x.rows() == 1)
-      y.row(0).segment(first, count).transpose().noalias() = weights.middleRows(first, count) * x.row(0).transpose();
+      multiply_rows(x.data(), part, at(y, 0, first));
     else
-      y.middleCols(first, count).noalias() = x * weights.middleRows(first, count).transpose();
-    if (bias.size() > 0) y.middleCols(first, count).rowwise() += bias.segment(first, count).transpose();
+      multiply_rows(x, part, out(y.middleCols(first, count)));
+    if (bias.size() == 0) return;
+    for (Eigen::Index t = 0; t < y.rows(); ++t)
+      ArrayOut<Scalar>(at(y, t, first), count) += ArrayIn<Scalar>(bias.data() + first, count);
   });
 }
 

@@ -16,9 +16,9 @@ void normalise(const ModelConfig& config, const Norm<Scalar>& norm, const Matrix
   parallel_runs(x.rows(), /*parallel*/ x.rows() > 1, [&](long first, long count) {
     for (long t = first; t < first + count; ++t)
       if (config.norm == NormKind::rms_norm)
-        rms_norm(x.row(t), norm.gain, epsilon, y.row(t));
+        rms_norm(at(x, t, 0), norm.gain, epsilon, at(y, t, 0));
       else
-        layer_norm(x.row(t), norm.gain, norm.bias, epsilon, y.row(t));
+        layer_norm(at(x, t, 0), norm.gain, norm.bias, epsilon, at(y, t, 0));
   });
 }
 
@@ -45,7 +45,7 @@ class DecoderLayer {
     first_position_ = first_position;
     if (config_.position != PositionKind::rope) return;
     auto angles = room_.angles(n, config_.head_dim);
-    for (int t = 0; t < n; ++t) rope_.angles(first_position + t, angles.row(t).data());
+    for (int t = 0; t < n; ++t) rope_.angles(first_position + t, at(angles, t, 0));
   }
 
   /// x [n, hidden], in place. Keys and values of these n tokens are appended to the cache; earlier ones are only read.
@@ -59,7 +59,7 @@ class DecoderLayer {
       const Timed timed(work, Part::projection);
       normalise(config_, weights.attention_norm, x, normed);
       project(weights.qkv, in(normed), qkv, work, Part::projection);
-      turn(qkv.leftCols(q + kv), work);  // queries and keys; values carry no position
+      turn(out(qkv.leftCols(q + kv)), work);  // queries and keys; values carry no position
       work.queries_computed += n * config_.q_heads;
       work.keys_computed += n * config_.kv_heads;
       work.keys_reused += std::int64_t(first_position_) * config_.kv_heads;
@@ -81,11 +81,11 @@ class DecoderLayer {
   }
 
  private:
-  void turn(auto heads, Work& work) {  // [n, (q_heads + kv_heads) * head_dim]
+  void turn(MatrixOut<Scalar> heads, Work& work) {  // [n, (q_heads + kv_heads) * head_dim]
     if (config_.position != PositionKind::rope) return;
     auto angles = room_.angles(heads.rows(), config_.head_dim);  // filled by begin()
     parallel_runs(heads.rows(), /*parallel*/ heads.rows() > 1, [&](long first, long count) {
-      for (long t = first; t < first + count; ++t) rope_.turn_row(heads.row(t), angles.row(t).data());
+      for (long t = first; t < first + count; ++t) rope_.turn_heads(at(heads, t, 0), heads.cols(), at(angles, t, 0));
     });
     count(work, Part::projection, 2 * std::int64_t(heads.size()));
   }
@@ -93,9 +93,9 @@ class DecoderLayer {
     parallel_runs(up.rows(), /*parallel*/ up.rows() > 1, [&](long first, long count) {
       for (long t = first; t < first + count; ++t)
         if (config_.activation == ActivationKind::silu_gated)
-          silu_gated(up.row(t).head(config_.ffn), up.row(t).tail(config_.ffn), active.row(t));
+          silu_gated(at(up, t, 0), at(up, t, config_.ffn), config_.ffn, at(active, t, 0));
         else
-          gelu_tanh(up.row(t), active.row(t));
+          gelu_tanh(at(up, t, 0), config_.ffn, at(active, t, 0));
     });
   }
 

@@ -50,8 +50,9 @@ class Transformer {
     {
       const Timed timed(work_, Part::projection);
       for (int t = 0; t < n; ++t) {
-        x.row(t) = model_.weights.embedding.row(tokens[std::size_t(t)]);
-        if (c.position == PositionKind::learned) add_learned_position(model_.weights.positions, position + t, x.row(t));
+        std::copy_n(at(model_.weights.embedding, tokens[std::size_t(t)], 0), c.hidden, at(x, t, 0));
+        if (c.position == PositionKind::learned)
+          add_learned_position(model_.weights.positions, position + t, at(x, t, 0));
       }
       layer_.begin(n, position);
     }

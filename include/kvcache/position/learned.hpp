@@ -7,12 +7,12 @@
 
 namespace kvcache {
 
-/// x [hidden] += table [positions, hidden] at `position`. Unlike rope, nothing stands behind the last trained position.
-template <class Scalar, class Row>
-void add_learned_position(const Matrix<Scalar>& table, int position, Row&& x) {
+/// x [hidden] += row of the table [positions, hidden] at `position`. Unlike rope, nothing stands behind the last trained position.
+template <class Scalar>
+void add_learned_position(const Matrix<Scalar>& table, int position, Scalar* x) {
   check(position >= 0 && position < table.rows(), "position ", position, " asked for, but the model has learned ",
         table.rows(), "; give a shorter text");
-  x += table.row(position);
+  ArrayOut<Scalar>(x, table.cols()) += ArrayIn<Scalar>(at(table, position, 0), table.cols());
 }
 
 }  // namespace kvcache

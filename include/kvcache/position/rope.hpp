@@ -47,17 +47,16 @@ class Rope {
       head[step * d + partner] = x * sin + y * cos;
     }
   }
-  /// Every head of one token, [heads * head_dim] in place.
-  template <class Row>
-  void turn_row(Row&& heads, const Scalar* angles) const {
-    for (Eigen::Index column = 0; column < heads.size(); column += head_dim()) turn(&heads(column), angles);
+  /// Every head of one token in place: `size` = heads * head_dim numbers.
+  void turn_heads(Scalar* heads, Eigen::Index size, const Scalar* angles) const {
+    for (Eigen::Index column = 0; column < size; column += head_dim()) turn(heads + column, angles);
   }
   /// Every head of every row of [tokens, heads * head_dim]; row t stands at first_position + t. Convenient, not fast.
   void turn_all(MatrixOut<Scalar> heads, int first_position) const {
-    Numbers<Scalar> at(frequency_.size() * 2);
+    Numbers<Scalar> turned_by(frequency_.size() * 2);
     for (int t = 0; t < heads.rows(); ++t) {
-      angles(first_position + t, at.data());
-      turn_row(heads.row(t), at.data());
+      angles(first_position + t, turned_by.data());
+      turn_heads(at(heads, t, 0), heads.cols(), turned_by.data());
     }
   }
 

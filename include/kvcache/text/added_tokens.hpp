@@ -46,7 +46,8 @@ class AddedTokens {
   /// Calls on_text(std::string_view) and on_token(int id) for what the text consists of, in order; no text is empty.
   template <class OnText, class OnToken>
   void split(std::string_view text, OnText&& on_text, OnToken&& on_token) const {
-    split_round(0, text, [&](std::string_view part) { split_round(1, part, on_text, on_token); }, on_token);
+    split_round(
+        0, text, [&](std::string_view part) { split_round(1, part, on_text, on_token); }, on_token);
   }
 
  private:

@@ -25,7 +25,7 @@ namespace detail {
 
 /// One walk over a pattern. Lets through what both dialects read alike, rewrites three things, refuses all else:
 /// `\s` and `\S` become Unicode's White_Space (PCRE2 counts U+180E too), \uHHHH becomes \x{HHHH}, and a script's name
-/// gets "sc:" (PCRE2 alone would take its Script_Extensions). Between them, ^ and $ at line ends are PCRE2_MULTILINE.
+/// gets "sc:" (PCRE2 alone would take its Script_Extensions). ^ and $ hold at every line: PCRE2_MULTILINE.
 class PatternTranslator {
  public:
   explicit PatternTranslator(std::string_view pattern) : pattern_(pattern) {}

@@ -49,8 +49,8 @@ class Splitter {
     const auto piece = [&](std::size_t from, std::size_t to) {
       if (from < to) visit(text.substr(from, to - from));
     };
-    std::size_t done = 0;                       // pieces before this byte are out
-    std::size_t last_end = std::string::npos;   // of the match before
+    std::size_t done = 0;                      // pieces before this byte are out
+    std::size_t last_end = std::string::npos;  // of the match before
     for (std::size_t from = 0; from <= text.size();) {
       if (!find(text, from, data.get())) break;
       const std::size_t* match = pcre2_get_ovector_pointer_8(data.get());  // first byte, byte after the last

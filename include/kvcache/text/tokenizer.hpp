@@ -30,15 +30,16 @@ class Tokenizer {
         before_(data.before),
         after_(data.after) {
     for (std::size_t rank = 0; rank < data.merges.size(); ++rank) {
-      const auto& [left, right] = data.merges[rank];
+      const std::string &left = data.merges[rank].first, &right = data.merges[rank].second;
       const auto id = [&](const std::string& token) {
         const std::optional<int> found = vocabulary_.find(token);
         check(found.has_value(), "Tokenizer: merge ", rank, ", '", left, "' with '", right, "', needs the token '",
               token, "', which is not in the vocabulary");
         return *found;
       };
-      check(merges_.add(id(left), id(right), id(left + right)), "Tokenizer: merge ", rank, ", '", left, "' with '",
-            right, "', stands twice");
+      const int left_id = id(left), right_id = id(right), result = id(left + right);
+      check(merges_.add(left_id, right_id, result), "Tokenizer: merge ", rank, ", '", left, "' with '", right,
+            "', stands twice");
     }
     check(data.steps.size() <= 16, "Tokenizer: ", data.steps.size(), " splitting steps; at most 16 are supported");
     for (const SplitStep& step : data.steps) {

@@ -13,9 +13,9 @@ struct CodePointRange {
 };
 
 /// The property White_Space of Unicode's PropList.txt, in order. U+180E and U+200B are not in it.
-inline constexpr CodePointRange white_space[] = {
-    {0x9, 0xD},       {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},     {0x1680, 0x1680},
-    {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
+inline constexpr CodePointRange white_space[] = {{0x9, 0xD},       {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},
+                                                 {0x1680, 0x1680}, {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F},
+                                                 {0x205F, 0x205F}, {0x3000, 0x3000}};
 
 constexpr bool is_white_space(char32_t code_point) {
   for (const CodePointRange range : white_space)

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <concepts>
 
-#include "kvcache/core/matrix.hpp"
+#include "kvcache/math/products.hpp"
 
 namespace kvcache::detail {
 
@@ -29,37 +29,36 @@ struct StoredRows {
     for (int first = 0; first < rows; first += at_once) {
       const StoredRows piece = slice(first, std::min(at_once, rows - first));
       if constexpr (std::same_as<Scalar, Stored>) {
-        product(piece.matrix(), first);
+        product(in(piece.matrix()), first);
       } else {
         alignas(64) Scalar unpacked[piece_numbers];
         Eigen::Map<Matrix<Scalar>> as_scalar(unpacked, piece.rows, head_dim);
         as_scalar = piece.matrix().template cast<Scalar>();
-        product(Eigen::Map<const Matrix<Scalar>>(unpacked, piece.rows, head_dim), first);
+        product(in(as_scalar), first);
       }
     }
   }
 };
 
+/// scores [m, rows] = queries [m, head_dim] K^T.
 template <class Scalar, class Rows>
 void score_rows(const MatrixIn<Scalar>& queries, const Rows& stored, MatrixOut<Scalar>& scores) {
-  stored.template for_each_piece<Scalar>([&](const auto& rows, int first) {
-    auto part = scores.middleCols(first, rows.rows());
+  stored.template for_each_piece<Scalar>([&](MatrixIn<Scalar> rows, int first) {
     if (queries.rows() > few)
-      part.noalias() = queries * rows.transpose();
+      multiply_rows(queries, rows, out(scores.middleCols(first, rows.rows())));
     else
-      for (int i = 0; i < queries.rows(); ++i) part.row(i).transpose().noalias() = rows * queries.row(i).transpose();
+      for (int i = 0; i < queries.rows(); ++i) multiply_rows(at(queries, i, 0), rows, at(scores, i, first));
   });
 }
 
+/// output [m, head_dim] += weights [m, rows] V.
 template <class Scalar, class Rows>
 void accumulate_rows(const MatrixIn<Scalar>& weights, const Rows& stored, MatrixOut<Scalar>& output) {
-  stored.template for_each_piece<Scalar>([&](const auto& rows, int first) {
-    const auto part = weights.middleCols(first, rows.rows());
+  stored.template for_each_piece<Scalar>([&](MatrixIn<Scalar> rows, int first) {
     if (weights.rows() > few)
-      output.noalias() += part * rows;
+      add_weighted_rows(in(weights.middleCols(first, rows.rows())), rows, output);
     else
-      for (int i = 0; i < weights.rows(); ++i)
-        output.row(i).transpose().noalias() += rows.transpose() * part.row(i).transpose();
+      for (int i = 0; i < weights.rows(); ++i) add_weighted_rows(at(weights, i, first), rows, at(output, i, 0));
   });
 }
 

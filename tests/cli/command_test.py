@@ -1,0 +1,227 @@
+"""Runs the command kvcache as a user would and checks what it prints, writes and refuses.
+
+    python3 tests/cli/command_test.py build/dev/bin/kvcache
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+COMMAND = ""
+
+
+def run(*arguments, **environment):
+    return subprocess.run([COMMAND, *arguments], capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "2", **environment})
+
+
+class CommandTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return str(Path(self.folder.name) / name)
+
+    def output(self, *arguments):
+        done = run(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return done.stdout.decode()
+
+    def json(self, *arguments):
+        self.output(*arguments, "--json", self.path("out.json"))
+        return json.loads(Path(self.path("out.json")).read_text())
+
+    def refused(self, sentence, *arguments, status=1):
+        done = run(*arguments)
+        self.assertEqual(done.returncode, status, (arguments, done.stdout, done.stderr))
+        self.assertIn(sentence, done.stderr.decode(errors="replace") + done.stdout.decode(errors="replace"))
+        if status == 1:
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    # --- generate
+    def test_generate_streams_the_text_and_writes_what_it_did(self):
+        printed = self.output("generate", "--prompt", "ROMEO.", "--tokens", "20", "--json", self.path("out.json"))
+        done = json.loads(Path(self.path("out.json")).read_text())
+        self.assertEqual(printed, "ROMEO." + done["text"] + "\n")
+        self.assertEqual(len(done["generated_ids"]), 20)
+        self.assertEqual(len(done["seconds_per_step"]), 20)
+        self.assertTrue(all(s > 0 for s in done["seconds_per_step"]))
+        fed = len(done["prompt_ids"]) + 19  # the last token is never fed
+        self.assertEqual(done["memory"]["formula_bytes"], 2 * 6 * 2 * 32 * 4 * fed)
+        self.assertEqual(done["memory"]["used_bytes"], done["memory"]["formula_bytes"])
+        self.assertGreaterEqual(done["memory"]["reserved_bytes"], done["memory"]["used_bytes"])
+        self.assertEqual(done["memory"]["bookkeeping_bytes"], 0)
+
+    def test_every_cache_and_none_write_the_same_tokens(self):
+        ids = [self.json("generate", "--tokens", "30", "--cache", cache)["generated_ids"]
+               for cache in ("growing", "preallocated", "concatenating", "none")]
+        self.assertEqual(ids, [ids[0]] * 4)
+
+    def test_a_seed_gives_the_same_text_and_another_seed_another(self):
+        def text(seed):
+            return self.json("generate", "--tokens", "30", "--temperature", "1", "--seed", seed)["generated_ids"]
+        self.assertEqual(text("1"), text("1"))
+        self.assertNotEqual(text("1"), text("2"))
+
+    def test_generation_stops_at_the_end_of_a_text(self):
+        ids = self.json("generate", "--tokens", "900", "--temperature", "1.3", "--seed", "5")["generated_ids"]
+        self.assertTrue(0 not in ids[:-1])
+
+    # --- race
+    def test_race_proves_the_same_tokens_and_counts_the_bytes(self):
+        race = self.json("race", "--tokens", "24", "--repeats", "2", "--proof", "double", "--csv", self.path("out.csv"))
+        self.assertEqual([r["cache"] for r in race["runs"]], ["none", "growing"])
+        self.assertTrue(race["same_tokens"])
+        self.assertEqual(race["runs"][0]["generated_ids"], race["runs"][1]["generated_ids"])
+        self.assertLess(race["max_logit_difference"], 1e-3)
+        self.assertGreater(race["max_logit_difference"], 0)  # float rounds: an exact 0 would mean that nothing was compared
+        self.assertLess(race["max_logit_difference_double"], 1e-12)
+        for r in race["runs"]:
+            self.assertEqual(len(r["seconds"]), 2)
+            self.assertEqual(len(r["ms_per_token"]), 24)
+            self.assertAlmostEqual(r["mean"], sum(r["seconds"]) / 2)
+            self.assertGreaterEqual(r["std"], 0)
+        self.assertAlmostEqual(race["ratio"], race["runs"][0]["mean"] / race["runs"][1]["mean"])
+        cached = race["runs"][1]
+        self.assertEqual(cached["memory"]["used_bytes"], 2 * 6 * 2 * 32 * 4 * (len(race["prompt_ids"]) + 23))
+        self.assertEqual(cached["memory"]["used_bytes"], cached["memory"]["formula_bytes"])
+        # Without a cache every step multiplies for the whole text; with one, for one token.
+        self.assertGreater(race["runs"][0]["parts"]["projection"]["multiplications"],
+                           5 * cached["parts"]["projection"]["multiplications"])
+        lines = Path(self.path("out.csv")).read_text().splitlines()
+        self.assertEqual(lines[0], "token,none_ms,growing_ms")
+        self.assertEqual(len(lines), 25)
+
+    def test_race_says_it_in_the_words_of_the_benchmark(self):
+        printed = self.output("race", "--tokens", "8", "--repeats", "2")
+        self.assertRegex(printed, r"\nwith KV caching: [0-9.]+ ± [0-9.]+ seconds\n")
+        self.assertRegex(printed, r"\nwithout KV caching: [0-9.]+ ± [0-9.]+ seconds\n")
+        self.assertRegex(printed, r"\nratio: [0-9.]+ ")
+        self.assertIn("same tokens: yes, all 8 of 2 runs", printed)
+        self.assertIn("(equal)", printed)
+        self.assertNotIn("NOT EQUAL", printed)
+        for label in ("MEASURED", "COMPUTED"):
+            self.assertIn(label, printed)
+
+    def test_race_takes_several_caches_and_says_what_each_copied(self):
+        race = self.json("race", "--tokens", "10", "--repeats", "1", "--cache", "none", "--cache", "concatenating",
+                         "--cache", "growing", "--cache", "preallocated")
+        by_cache = {r["cache"]: r for r in race["runs"]}
+        p, token = len(race["prompt_ids"]), 2 * 6 * 2 * 32 * 4
+        self.assertEqual(by_cache["concatenating"]["bytes_copied"], token * sum(range(p, p + 9)))
+        self.assertEqual(by_cache["preallocated"]["bytes_copied"], 0)
+        self.assertTrue(race["same_tokens"])
+
+    def test_race_makes_a_table_of_lengths(self):
+        printed = self.output("race", "--tokens", "1,4,8", "--prompt-tokens", "4,16", "--repeats", "1")
+        self.assertIn("p=4", printed)
+        self.assertIn("p=16", printed)
+        for n in (1, 4, 8):
+            self.assertRegex(printed, rf"\n +{n} tok\. +[0-9.]+ +[0-9.]+\n")
+
+    def test_race_runs_a_shape_with_random_weights_and_says_so(self):
+        printed = self.output("race", "--model", "shape:tiny", "--tokens", "4", "--repeats", "1", "--json", self.path("s.json"))
+        self.assertIn("RANDOM weights", printed)
+        race = json.loads(Path(self.path("s.json")).read_text())
+        self.assertTrue(race["random_weights"])
+        self.assertEqual(len(race["prompt_ids"]), 8)
+
+    def test_the_three_embedded_models_race(self):
+        for model, kv_heads in (("tiny-mha", 6), ("tiny", 2), ("tiny-mqa", 1)):
+            race = self.json("race", "--model", model, "--tokens", "6", "--repeats", "1")
+            self.assertTrue(race["same_tokens"])
+            self.assertEqual(race["runs"][1]["memory"]["used_bytes"], 2 * 6 * kv_heads * 32 * 4 * (len(race["prompt_ids"]) + 5))
+
+    # --- memory
+    def test_memory_knows_the_bytes_of_well_known_models(self):
+        published = {  # bytes a token in f32, f16, q8_0 and q4_0
+            "gpt2": "73,728 36,864 19,584 10,368", "gpt2-medium": "196,608 98,304 52,224 27,648",
+            "gpt2-xl": "614,400 307,200 163,200 86,400", "smollm2-135m": "46,080 23,040 12,240 6,480",
+            "qwen2.5-0.5b": "24,576 12,288 6,528 3,456", "qwen3-0.6b": "229,376 114,688 60,928 32,256",
+            "tinyllama-1.1b": "45,056 22,528 11,968 6,336", "llama-3.2-1b": "65,536 32,768 17,408 9,216",
+            "llama-2-7b": "1,048,576 524,288 278,528 147,456", "llama-3.1-8b": "262,144 131,072 69,632 36,864",
+        }
+        for model, bytes_a_token in published.items():
+            printed = self.output("memory", "--model", model)
+            for name, count in zip(("f32", "f16", "q8_0", "q4_0"), bytes_a_token.split()):
+                self.assertRegex(printed, rf"\n +{name} +{count} B", model)
+        self.assertRegex(self.output("memory", "--model", "gpt2-medium", "--tokens", "1000"), r"f32 .*187\.5 MiB")
+        self.assertRegex(self.output("memory", "--model", "qwen3-0.6b", "--tokens", "40960"), r"f16 .*4\.38 GiB")
+
+    def test_memory_says_what_fits_beside_the_weights(self):
+        printed = self.output("memory", "--model", "llama-2-7b", "--tokens", "4096", "--budget", "24GiB")
+        left = 24 * 2**30 - 2 * 6738415616  # the model's published number of parameters
+        self.assertIn("6,738,415,616 parameters", printed)
+        self.assertRegex(printed, rf"\n +f16 .* {left // (524288 * 4096)} ")
+        self.assertIn("they do not fit", self.output("memory", "--model", "llama-2-7b", "--budget", "1GiB"))
+        self.assertIn("1/6 of MHA", self.output("memory", "--model", "tiny"))
+        self.assertIn("6.00 MiB", self.output("memory", "--model", "tiny", "--tokens", "1024", "--batch", "2"))
+
+    # --- tokenize
+    def test_tokenize_shows_ids_and_pieces(self):
+        printed = self.output("tokenize", "To be, or not to be")
+        self.assertEqual("".join(json.loads(line.split(None, 1)[1]) for line in printed.splitlines()[:-1]), "To be, or not to be")
+        self.assertIn("tokens for 19 bytes", printed)
+
+    # --- what is refused
+    def test_bad_input_gets_a_sentence_and_status_1(self):
+        self.refused('model "nowhere": no folder of that name', "race", "--model", "nowhere")
+        self.refused('shape "gpt9" is unknown; known are gpt2, gpt2-medium', "race", "--model", "shape:gpt9")
+        self.refused('cache "magic" is unknown; known are growing, preallocated, concatenating', "race", "--cache", "magic")
+        self.refused('cache "magic" is unknown', "generate", "--cache", "magic")
+        self.refused("0 tokens asked for; at least 1 is needed", "generate", "--tokens", "0")
+        self.refused("0 tokens asked for; at least 1 is needed", "race", "--tokens", "0")
+        self.refused("-3 tokens asked for", "race", "--tokens", "-3")
+        self.refused("the prompt is empty", "generate", "--prompt", "")
+        self.refused("the prompt is empty", "race", "--prompt", "")
+        self.refused("more do not fit in the model's 1024 positions; ask for at most", "generate", "--tokens", "1200")
+        self.refused("but the model has positions for 1024; give a shorter prompt", "generate", "--prompt", "word " * 2000)
+        self.refused("not valid UTF-8", "generate", "--prompt", b"caf\xe9")
+        self.refused("not valid UTF-8", "tokenize", b"\xff")
+        self.refused("random weights and no tokenizer", "generate", "--model", "shape:gpt2")
+        self.refused("temperature is -1", "generate", "--temperature", "-1")
+        self.refused("top-p is 0", "generate", "--top-p", "0", "--temperature", "1")
+        self.refused("top-k is -1", "generate", "--top-k", "-1")
+        self.refused("repetition penalty is 0", "generate", "--repetition-penalty", "0")
+        self.refused("--repeats 0: at least 1", "race", "--repeats", "0")
+        self.refused("--prompt-tokens 0: at least 1", "race", "--prompt-tokens", "0")
+        self.refused("-1 threads asked for", "race", "--threads", "-1")
+        self.refused("--budget lots: not a number of bytes", "memory", "--budget", "lots")
+        self.refused("--batch 0: at least 1", "memory", "--batch", "0")
+        self.refused("--tokens -1: at least 1", "memory", "--tokens", "-1")
+        self.refused("no/such/folder/x.json: cannot be written", "generate", "--tokens", "2", "--json", "no/such/folder/x.json")
+
+    def test_a_broken_model_folder_is_named(self):
+        folder = Path(self.path("model"))
+        folder.mkdir()
+        (folder / "config.json").write_text("{")
+        self.refused("config.json", "generate", "--model", str(folder))
+        (folder / "config.json").write_text('{"model_type": "mamba"}')
+        self.refused('model_type \'mamba\' is not supported', "race", "--model", str(folder))
+
+    def test_a_wrong_command_line_gets_status_2(self):
+        self.refused("subcommand is required", status=2)
+        self.refused("--wrong", "race", "--wrong", status=2)
+        self.refused("--tokens", "race", "--tokens", "many", status=2)
+        self.refused("--proof", "race", "--proof", "maybe", status=2)
+
+    def test_help_shows_an_example_of_every_command(self):
+        self.assertIn("Example", self.output("--help"))
+        for command in ("generate", "race", "memory", "tokenize"):
+            self.assertIn("Example", self.output(command, "--help"))
+            self.assertIn("kvcache " + command, self.output(command, "--help"))
+        self.assertRegex(self.output("--version"), r"^kvcache \d+\.\d+\.\d+\n$")
+
+    def test_nothing_but_the_figures_is_printed_when_the_output_is_no_terminal(self):
+        done = run("race", "--tokens", "8", "--repeats", "1")
+        self.assertEqual(done.stderr, b"")
+        self.assertNotIn(b"\r", done.stdout)
+
+
+if __name__ == "__main__":
+    COMMAND = str(Path(sys.argv.pop(1)).resolve())
+    unittest.main(verbosity=1)

@@ -1,0 +1,13 @@
+// A compiler, Eigen and the include folder are enough.
+#include <cstdio>
+#include <kvcache/kvcache.hpp>
+
+int main() {
+  const auto model = kvcache::random_model<float>(kvcache::config_of_shape("tiny"));
+  kvcache::Transformer<float> transformer(model);
+  kvcache::GrowingCache<> cache(model.config.cache_shape());
+  const std::vector<int> prompt{1, 2, 3};
+  const auto written = kvcache::generate(transformer, cache, prompt, {.tokens = 3});
+  std::printf("%zu tokens, threads: %s\n", written.size(), kvcache::has_threads() ? "yes" : "no");
+  return written.size() == 3 ? 0 : 1;
+}
