@@ -25,7 +25,11 @@ void run_generate(const GenerateChoice& choice) {
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
   const Model<float> model = load<float>(chosen, /*seed*/ 0);
   Transformer<float> transformer(model);
-  const std::vector<int> prompt = prompt_ids(chosen, tokenizer, choice.prompt, 0, 0);
+  Work work;
+  const std::vector<int> prompt = [&] {
+    const Timed timed(work, Part::tokenising);
+    return prompt_ids(chosen, tokenizer, choice.prompt, 0, 0);
+  }();
 
   const bool use_cache = choice.cache != "none";
   const CacheShape shape = chosen.config.cache_shape();
@@ -45,6 +49,8 @@ void run_generate(const GenerateChoice& choice) {
        .stop_tokens = chosen.config.end_tokens},
       [&](const Step<float>& step) {
         seconds.push_back(step.seconds);
+        work += step.work;
+        const Timed timed(work, Part::tokenising);
         print(stream.add(tokenizer->bytes_of(step.token)));
       });
   print(stream.finish());
@@ -58,6 +64,7 @@ void run_generate(const GenerateChoice& choice) {
                            {"generated_ids", ids},
                            {"text", text},
                            {"seconds_per_step", seconds},
+                           {"parts", to_json(work)},
                            {"memory", to_json(cache.memory(), formula)}});
 }
 

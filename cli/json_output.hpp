@@ -6,6 +6,7 @@
 
 #include "kvcache/core/check.hpp"
 #include "kvcache/core/memory_use.hpp"
+#include "kvcache/core/work.hpp"
 
 namespace kvcache::cli {
 
@@ -14,6 +15,15 @@ inline nlohmann::json to_json(const MemoryUse& memory, std::size_t formula_bytes
           {"reserved_bytes", memory.reserved_bytes},
           {"bookkeeping_bytes", memory.bookkeeping_bytes},
           {"formula_bytes", formula_bytes}};
+}
+
+/// Seconds and multiplications of each part, per run.
+inline nlohmann::json to_json(const Work& work, std::int64_t runs = 1) {
+  nlohmann::json parts;
+  for (const Part part : all_parts)
+    parts[name(part)] = {{"seconds", work.seconds[std::size_t(part)] / double(runs)},
+                         {"multiplications", work.multiplications[std::size_t(part)] / runs}};
+  return parts;
 }
 
 /// Errors: a file that cannot be written.

@@ -7,6 +7,7 @@
 
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
+#include "terminal.hpp"
 
 namespace kvcache::cli {
 
@@ -34,6 +35,7 @@ inline ModelChoice choose_model(const std::string& name) {
 
 template <class Scalar>
 Model<Scalar> load(const ModelChoice& choice, std::uint64_t seed) {
+  const Notice notice((choice.is_shape() ? "drawing random weights for " : "reading ") + choice.name);
   return choice.is_shape() ? random_model<Scalar>(choice.config, seed) : load_model<Scalar>(choice.folder);
 }
 

@@ -63,7 +63,7 @@ LogitDifference prove(const Model<Scalar>& model, const Race& race, const Run& r
   text.insert(text.end(), run.ids.begin(), run.ids.end() - 1);  // the last token is never fed
   const CacheShape shape = model.config.cache_shape();
   auto cache = make_cache<FloatRows<Scalar>>(run.cache, shape, int(text.size()));
-  GrowingCache<FloatRows<Scalar>> scratch(shape);
+  auto scratch = make_cache<FloatRows<Scalar>>("growing", shape, 0);
   return largest_logit_difference(transformer, cache, scratch, std::span<const int>(text), int(race.prompt.size()),
                                   [&](int) { progress.advance(); });
 }

@@ -134,16 +134,12 @@ nlohmann::json to_json(const Race& race) {
   for (const Run& run : race.runs) {
     std::vector<double> milliseconds = run.median_step_seconds();
     for (double& ms : milliseconds) ms *= 1e3;
-    nlohmann::json parts;
-    for (const Part part : all_parts)
-      parts[name(part)] = {{"seconds", run.work.seconds[std::size_t(part)] / double(run.seconds.size())},
-                           {"multiplications", run.work.multiplications[std::size_t(part)] / std::int64_t(run.seconds.size())}};
     runs.push_back({{"cache", run.cache},
                     {"seconds", run.seconds},
                     {"mean", run.mean()},
                     {"std", run.deviation()},
                     {"ms_per_token", milliseconds},
-                    {"parts", parts},
+                    {"parts", to_json(run.work, std::ssize(run.seconds))},
                     {"generated_ids", run.ids},
                     {"memory", to_json(run.memory, run.cached() ? race.formula_bytes() : 0)},
                     {"bytes_copied", run.memory.copied_bytes}});

@@ -58,6 +58,23 @@ class Progress {
   bool terminal_ = ::isatty(STDERR_FILENO) != 0, shown_ = false;
 };
 
+/// A line on standard error while something of unknown length goes on, if that is a terminal.
+class Notice {
+ public:
+  explicit Notice(const std::string& what) {
+    if (terminal_) fmt::print(stderr, "{} ...", what);
+    std::fflush(stderr);
+  }
+  Notice(const Notice&) = delete;
+  Notice& operator=(const Notice&) = delete;
+  ~Notice() {
+    if (terminal_) fmt::print(stderr, "\r\033[K");
+  }
+
+ private:
+  bool terminal_ = ::isatty(STDERR_FILENO) != 0;
+};
+
 struct Curve {
   char mark;
   std::string name;

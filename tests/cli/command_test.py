@@ -50,6 +50,8 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(len(done["generated_ids"]), 20)
         self.assertEqual(len(done["seconds_per_step"]), 20)
         self.assertTrue(all(s > 0 for s in done["seconds_per_step"]))
+        for part in ("tokenising", "projection", "attention", "feed-forward", "output layer", "sampling", "copying"):
+            self.assertGreater(done["parts"][part]["seconds"], 0, part)
         fed = len(done["prompt_ids"]) + 19  # the last token is never fed
         self.assertEqual(done["memory"]["formula_bytes"], 2 * 6 * 2 * 32 * 4 * fed)
         self.assertEqual(done["memory"]["used_bytes"], done["memory"]["formula_bytes"])
