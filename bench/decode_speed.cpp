@@ -1,5 +1,6 @@
-// Tokens per second of a shape with random weights: prefill of 512, decode at depth 8 and 512, and the same text with and
-// without a cache. Best of several windows, for comparisons in turns on one machine; `kvcache race` measures for people.
+// Tokens per second of a shape with random weights: prefill of 512, decode at depth 8 and 512, and the same text with
+// and without a cache. Best of several windows, for comparisons in turns on one machine; `kvcache race` measures for
+// people.
 //   decode_speed smollm2-135m 5        decode_speed gpt2-medium 2
 #include <algorithm>
 #include <cstdio>
@@ -61,7 +62,8 @@ int main(int argc, char** argv) {
     at_512 = std::max(at_512, decode_speed(transformer, cache, 512, 8));
   }
   std::printf("decode@8 %6.1f  decode@512 %6.1f  prefill512 %7.0f tokens/s\n", at_8, at_512, prefill);
-  const double with = text_seconds(transformer, cache, 100, true), without = text_seconds(transformer, cache, 100, false);
+  const double with = text_seconds(transformer, cache, 100, true),
+               without = text_seconds(transformer, cache, 100, false);
   std::printf("100 tokens: cached %.1f tokens/s, uncached %.1f tokens/s, ratio %.1f\n", 100 / with, 100 / without,
               without / with);
 }

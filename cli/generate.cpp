@@ -43,16 +43,17 @@ void run_generate(const GenerateChoice& choice) {
     std::fflush(stdout);
   };
   fmt::print("{}", choice.prompt);
-  const std::vector<int> ids = generate(
-      transformer, cache, prompt,
-      {.tokens = choice.tokens, .use_cache = use_cache, .sampling = choice.sampling,
-       .stop_tokens = chosen.config.end_tokens},
-      [&](const Step<float>& step) {
-        seconds.push_back(step.seconds);
-        work += step.work;
-        const Timed timed(work, Part::tokenising);
-        print(stream.add(tokenizer->bytes_of(step.token)));
-      });
+  const std::vector<int> ids = generate(transformer, cache, prompt,
+                                        {.tokens = choice.tokens,
+                                         .use_cache = use_cache,
+                                         .sampling = choice.sampling,
+                                         .stop_tokens = chosen.config.end_tokens},
+                                        [&](const Step<float>& step) {
+                                          seconds.push_back(step.seconds);
+                                          work += step.work;
+                                          const Timed timed(work, Part::tokenising);
+                                          print(stream.add(tokenizer->bytes_of(step.token)));
+                                        });
   print(stream.finish());
   fmt::print("\n");
 
@@ -74,15 +75,19 @@ void add_generate(CLI::App& app) {
   auto choice = std::make_shared<GenerateChoice>();
   CLI::App* command = app.add_subcommand("generate", "Write text after a prompt, token by token");
   command->footer("Example: kvcache generate --prompt \"ROMEO.\" --tokens 80 --temperature 0.8 --top-k 40 --seed 7");
-  command->add_option("--model", choice->model, "tiny, tiny-mha, tiny-mqa, or a Hugging Face folder")->capture_default_str();
+  command->add_option("--model", choice->model, "tiny, tiny-mha, tiny-mqa, or a Hugging Face folder")
+      ->capture_default_str();
   command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
   command->add_option("--tokens", choice->tokens, "how many tokens to write at most")->capture_default_str();
   command->add_option("--cache", choice->cache, "growing, preallocated, concatenating, or none")->capture_default_str();
   SamplingOptions& sampling = choice->sampling;
-  command->add_option("--temperature", sampling.temperature, "0: always the likeliest token; 1: as the model says")->capture_default_str();
+  command->add_option("--temperature", sampling.temperature, "0: always the likeliest token; 1: as the model says")
+      ->capture_default_str();
   command->add_option("--top-k", sampling.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();
-  command->add_option("--top-p", sampling.top_p, "only the likeliest tokens that reach this probability")->capture_default_str();
-  command->add_option("--repetition-penalty", sampling.repetition_penalty, "above 1: repeat less")->capture_default_str();
+  command->add_option("--top-p", sampling.top_p, "only the likeliest tokens that reach this probability")
+      ->capture_default_str();
+  command->add_option("--repetition-penalty", sampling.repetition_penalty, "above 1: repeat less")
+      ->capture_default_str();
   command->add_option("--seed", sampling.seed, "the same seed draws the same text")->capture_default_str();
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--json", choice->json, "write ids, text, times and memory to this file");

@@ -8,7 +8,8 @@
 #include "kvcache/core/version.hpp"
 
 int main(int argc, char** argv) {
-  CLI::App app{"Key/value caches of transformers: what they save, what they cost, and the proof that they change nothing."};
+  CLI::App app{
+      "Key/value caches of transformers: what they save, what they cost, and the proof that they change nothing."};
   app.set_version_flag("--version", std::string("kvcache ") + KVCACHE_VERSION);
   app.require_subcommand(1);
   app.footer("Example: kvcache race            (kvcache COMMAND --help tells more)");

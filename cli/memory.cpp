@@ -1,4 +1,5 @@
-// kvcache memory: what a cache costs for a model, a length and a batch, and what fits in a budget. All figures COMPUTED.
+// kvcache memory: what a cache costs for a model, a length and a batch, and what fits in a budget. All figures
+// COMPUTED.
 #include <fmt/core.h>
 
 #include <array>
@@ -31,9 +32,9 @@ double bytes_of_budget(const std::string& text) {
   const double number = std::strtod(text.c_str(), &end);
   std::string unit = end;
   std::erase_if(unit, [](unsigned char c) { return std::isspace(c); });
-  const std::vector<std::pair<std::string, double>> units{{"", 1},        {"B", 1},          {"KiB", 0x1p10}, {"MiB", 0x1p20},
-                                                          {"GiB", 0x1p30}, {"TiB", 0x1p40}, {"KB", 1e3},     {"MB", 1e6},
-                                                          {"GB", 1e9},     {"TB", 1e12}};
+  const std::vector<std::pair<std::string, double>> units{
+      {"", 1},         {"B", 1},    {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30},
+      {"TiB", 0x1p40}, {"KB", 1e3}, {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
   for (const auto& [name, factor] : units)
     if (unit == name && end != text.c_str() && number > 0 && number * factor < 1e18) return number * factor;
   fail("--budget ", text, ": not a number of bytes; write it as 24GiB, 512MiB or 8e9");
@@ -51,8 +52,9 @@ double bytes_per_token(const ModelConfig& c, int kv_heads, double bits) {
 }
 
 void print_prices(const ModelConfig& c, const MemoryChoice& choice) {
-  fmt::print("\nbytes per token = 2 (key, value) x {} layers x {} kv heads x {} numbers x bytes per number   COMPUTED\n\n",
-             c.layers, c.kv_heads, c.head_dim);
+  fmt::print(
+      "\nbytes per token = 2 (key, value) x {} layers x {} kv heads x {} numbers x bytes per number   COMPUTED\n\n",
+      c.layers, c.kv_heads, c.head_dim);
   fmt::print("{:>8} {:>16} {:>26} {:>26}\n", "format", "a token", fmt::format("{} tokens", with_commas(choice.tokens)),
              fmt::format("a batch of {}", choice.batch));
   for (const auto& format : formats) {
@@ -86,7 +88,8 @@ void print_capacity(const ModelConfig& c, const MemoryChoice& choice) {
     fmt::print("; they do not fit, so no sequence does   COMPUTED\n");
     return;
   }
-  fmt::print(", {} are left for caches\nsequences that fit at once, by length:   COMPUTED\n\n{:>8}", readable_bytes(left), "format");
+  fmt::print(", {} are left for caches\nsequences that fit at once, by length:   COMPUTED\n\n{:>8}",
+             readable_bytes(left), "format");
   std::set<int> lengths{choice.tokens};
   for (int n = 512; n <= c.max_positions && lengths.size() < 8; n *= 4) lengths.insert(n);
   for (const int n : lengths) fmt::print(" {:>11}", with_commas(n));
@@ -104,8 +107,8 @@ void run_memory(MemoryChoice choice) {
   if (choice.tokens == 0) choice.tokens = c.max_positions;
   check(choice.tokens >= 1, "--tokens ", choice.tokens, ": at least 1 is needed");
   check(choice.batch >= 1, "--batch ", choice.batch, ": at least 1 is needed");
-  fmt::print("{}: {} layers, {} query heads, {} kv heads, head_dim {}, {} positions\n", choice.model, c.layers, c.q_heads,
-             c.kv_heads, c.head_dim, with_commas(c.max_positions));
+  fmt::print("{}: {} layers, {} query heads, {} kv heads, head_dim {}, {} positions\n", choice.model, c.layers,
+             c.q_heads, c.kv_heads, c.head_dim, with_commas(c.max_positions));
   if (choice.tokens > c.max_positions)
     fmt::print("note: {} tokens are more than the model's positions\n", with_commas(choice.tokens));
   print_prices(c, choice);

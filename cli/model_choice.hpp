@@ -15,7 +15,7 @@ inline constexpr std::string_view shape_prefix = "shape:";
 
 /// What is known of a model before its weights are read.
 struct ModelChoice {
-  std::string name;              // as given
+  std::string name;  // as given
   ModelConfig config;
   std::filesystem::path folder;  // empty: a shape, with random weights and no tokenizer
 
@@ -44,8 +44,8 @@ inline std::optional<Tokenizer> load_tokenizer(const ModelChoice& choice) {
   return load_tokenizer_of(choice.folder, choice.config);
 }
 
-/// The ids a run starts from. With `count` given, exactly so many: the prompt's, repeated as often as needed; for a shape,
-/// which has no tokenizer, drawn from the seed.
+/// The ids a run starts from. With `count` given, exactly so many: the prompt's, repeated as often as needed; for a
+/// shape, which has no tokenizer, drawn from the seed.
 inline std::vector<int> prompt_ids(const ModelChoice& choice, const std::optional<Tokenizer>& tokenizer,
                                    const std::string& prompt, int count, std::uint64_t seed) {
   std::vector<int> ids;

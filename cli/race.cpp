@@ -1,4 +1,5 @@
-// kvcache race: measures. Warm-up first, then the runs in turns, so that a change of the machine's speed meets all alike.
+// kvcache race: measures. Warm-up first, then the runs in turns, so that a change of the machine's speed meets all
+// alike.
 #include "race.hpp"
 
 #include <memory>
@@ -39,18 +40,19 @@ const Run* Race::first_other_text() const {
 namespace {
 
 /// Writes the text once, with a fresh cache; on_step is called after each step.
-void run_once(Transformer<float>& transformer, const std::vector<int>& prompt, int tokens, Run& run, Progress& progress) {
+void run_once(Transformer<float>& transformer, const std::vector<int>& prompt, int tokens, Run& run,
+              Progress& progress) {
   const int length = int(prompt.size()) + tokens;
   auto cache = make_cache(run.cached() ? run.cache : "growing", transformer.config().cache_shape(), length);
   std::vector<double> step_seconds;
   const auto start = Timed::Clock::now();
-  std::vector<int> ids = generate(transformer, cache, prompt,
-                                  {.tokens = tokens, .use_cache = run.cached()}, [&](const Step<float>& step) {
-                                    step_seconds.push_back(step.seconds);
-                                    run.work += step.work;
-                                    run.memory = step.memory;
-                                    progress.advance();
-                                  });
+  std::vector<int> ids =
+      generate(transformer, cache, prompt, {.tokens = tokens, .use_cache = run.cached()}, [&](const Step<float>& step) {
+        step_seconds.push_back(step.seconds);
+        run.work += step.work;
+        run.memory = step.memory;
+        progress.advance();
+      });
   run.seconds.push_back(std::chrono::duration<double>(Timed::Clock::now() - start).count());
   run.step_seconds.push_back(std::move(step_seconds));
   run.ids = std::move(ids);
@@ -147,13 +149,17 @@ void add_race(CLI::App& app) {
       "          kvcache race --cache none --cache concatenating --cache growing --proof double\n"
       "          kvcache race --model shape:gpt2-medium --tokens 100 --repeats 2\n"
       "          kvcache race --tokens 1,4,16,64,256 --prompt-tokens 8,128,512     (a table: where the cache pays)");
-  command->add_option("--model", choice->model, "tiny, a Hugging Face folder, or shape:NAME with random weights")->capture_default_str();
+  command->add_option("--model", choice->model, "tiny, a Hugging Face folder, or shape:NAME with random weights")
+      ->capture_default_str();
   command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
   command->add_option("--tokens", choice->tokens, "how many tokens to write; several, with commas, make a table")
       ->delimiter(',')
       ->default_str("200");
-  command->add_option("--prompt-tokens", choice->prompt_tokens, "length of the prompt: it is repeated, or cut, to fit")->delimiter(',');
-  command->add_option("--cache", choice->caches, "none, growing, preallocated or concatenating; may be given several times")
+  command->add_option("--prompt-tokens", choice->prompt_tokens, "length of the prompt: it is repeated, or cut, to fit")
+      ->delimiter(',');
+  command
+      ->add_option("--cache", choice->caches,
+                   "none, growing, preallocated or concatenating; may be given several times")
       ->default_str("none growing");
   command->add_option("--repeats", choice->repeats, "how often each is run")->capture_default_str();
   command->add_option("--proof", choice->proof, "compare the logits of all steps in float, also in double, or not")

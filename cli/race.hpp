@@ -20,16 +20,16 @@ struct RaceChoice {
 /// One cache, raced `repeats` times.
 struct Run {
   std::string cache;
-  std::vector<double> seconds;                     // of each repeat, prefill included [MEASURED]
-  std::vector<std::vector<double>> step_seconds;   // [repeats][steps] [MEASURED]
-  Work work;                                       // summed over all steps and repeats
-  std::vector<int> ids;                            // the tokens written
-  MemoryUse memory;                                // of the cache at the end
+  std::vector<double> seconds;                    // of each repeat, prefill included [MEASURED]
+  std::vector<std::vector<double>> step_seconds;  // [repeats][steps] [MEASURED]
+  Work work;                                      // summed over all steps and repeats
+  std::vector<int> ids;                           // the tokens written
+  MemoryUse memory;                               // of the cache at the end
 
   bool cached() const { return cache != "none"; }
   double mean() const;
-  double deviation() const;                        // of the sample; 0 for one repeat
-  std::vector<double> median_step_seconds() const; // [steps]
+  double deviation() const;                         // of the sample; 0 for one repeat
+  std::vector<double> median_step_seconds() const;  // [steps]
 };
 
 struct Proof {
@@ -40,8 +40,8 @@ struct Race {
   ModelChoice model;
   std::vector<int> prompt;  // ids
   int tokens = 0;
-  std::vector<Run> runs;    // in the order asked for
-  Proof proof;              // of the first cached run
+  std::vector<Run> runs;          // in the order asked for
+  Proof proof;                    // of the first cached run
   std::int64_t weight_bytes = 0;  // read by one step [COMPUTED]
 
   double ratio() const { return runs.front().mean() / runs.back().mean(); }

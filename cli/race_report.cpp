@@ -22,7 +22,13 @@ std::string title(const Race& race, const Run& run) {
 void print_times(const Race& race) {
   for (const Run& run : race.runs)
     fmt::print("{}: {} ± {} seconds\n", title(race, run), readable_seconds(run.mean()),
-               fmt::format("{:.{}f}", run.deviation(), run.mean() >= 10 ? 1 : run.mean() >= 1 ? 2 : run.mean() >= 0.1 ? 3 : 4));
+               fmt::format("{:.{}f}", run.deviation(),
+                           run.mean() >= 10    ? 1
+                           : run.mean() >= 1   ? 2
+                           : run.mean() >= 0.1 ? 3
+                                               : 4));
+  if (std::any_of(race.runs.begin(), race.runs.end(), [](const Run& r) { return r.deviation() > 0.2 * r.mean(); }))
+    fmt::print("note: the times of one run differ by more than 20 %: the machine was busy; run it again\n");
   for (std::size_t i = 1; i < race.runs.size(); ++i) {
     const double ratio = race.runs[0].mean() / race.runs[i].mean();
     fmt::print("ratio: {:.2f}  ({} / {}){}\n", ratio, title(race, race.runs[0]), title(race, race.runs[i]),
@@ -59,7 +65,8 @@ void print_proof(const Race& race) {
       fmt::print("  same tokens: yes, all {} of {} runs\n", race.tokens, race.runs.size());
   }
   const auto line = [](const char* scalar, const LogitDifference& difference) {
-    fmt::print("  largest difference between cached and recomputed logits, in {}: {:.2g}{}\n", scalar, difference.largest,
+    fmt::print("  largest difference between cached and recomputed logits, in {}: {:.2g}{}\n", scalar,
+               difference.largest,
                difference.first_other_token < 0
                    ? " (the same choice at every step)"
                    : fmt::format(" (another choice at step {})", difference.first_other_token + 1));
@@ -73,7 +80,8 @@ void print_memory(const Race& race) {
   fmt::print(
       "\nMemory that bought it\n"
       "  formula: 2 x {} layers x {} kv heads x {} numbers x 4 bytes x ({} + {} - 1) tokens = {} bytes   COMPUTED\n",
-      c.layers, c.kv_heads, c.head_dim, race.prompt.size(), race.tokens, with_commas(std::int64_t(race.formula_bytes())));
+      c.layers, c.kv_heads, c.head_dim, race.prompt.size(), race.tokens,
+      with_commas(std::int64_t(race.formula_bytes())));
   for (const Run& run : race.runs) {
     const MemoryUse& m = run.memory;
     if (run.cached())
@@ -119,7 +127,9 @@ void print_table(const std::vector<Race>& races, const std::vector<int>& tokens)
     for (const int n : tokens) {
       fmt::print("{:>9} tok.", n);
       for (const Race& race : races) {
-        const auto sum = [&](const Run& r) { return double(n) / tokens_per_second(r.median_step_seconds(), 0, std::size_t(n)); };
+        const auto sum = [&](const Run& r) {
+          return double(n) / tokens_per_second(r.median_step_seconds(), 0, std::size_t(n));
+        };
         fmt::print(" {:>8.2f}", sum(race.runs[0]) / sum(race.runs[run]));
       }
       fmt::print("\n");

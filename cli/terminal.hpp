@@ -89,7 +89,8 @@ inline std::string plot(const std::vector<Curve>& curves, const std::string& uni
     length = std::max(length, curve.values.size());
     std::vector<double> sorted = curve.values;
     std::sort(sorted.begin(), sorted.end());
-    if (!sorted.empty()) top = std::max(top, sorted[sorted.size() * 98 / 100 - (sorted.size() * 98 / 100 == sorted.size())]);
+    if (!sorted.empty())
+      top = std::max(top, sorted[sorted.size() * 98 / 100 - (sorted.size() * 98 / 100 == sorted.size())]);
   }
   if (length == 0 || top <= 0) return "";
   width = int(std::min<std::size_t>(std::size_t(width), length));
@@ -97,9 +98,11 @@ inline std::string plot(const std::vector<Curve>& curves, const std::string& uni
   for (const Curve& curve : curves)
     for (int x = 0; x < width; ++x) {
       const std::size_t first = std::size_t(x) * length / std::size_t(width),
-                        end = std::min(curve.values.size(), std::max(first + 1, std::size_t(x + 1) * length / std::size_t(width)));
+                        end = std::min(curve.values.size(),
+                                       std::max(first + 1, std::size_t(x + 1) * length / std::size_t(width)));
       if (first >= end) continue;
-      std::vector<double> column(curve.values.begin() + std::ptrdiff_t(first), curve.values.begin() + std::ptrdiff_t(end));
+      std::vector<double> column(curve.values.begin() + std::ptrdiff_t(first),
+                                 curve.values.begin() + std::ptrdiff_t(end));
       std::nth_element(column.begin(), column.begin() + std::ptrdiff_t(column.size() / 2), column.end());
       const int y = std::clamp(int(column[column.size() / 2] / top * height), 0, height - 1);
       lines[std::size_t(height - 1 - y)][std::size_t(x)] = curve.mark;

@@ -22,8 +22,8 @@ Vector project(const Matrix& w, const Vector& x) {
 }
 
 void show(const char* title, const Vector& output, int computed, int reused) {
-  std::printf("%s\n  computed: %d Q, %d K, %d V (%ld multiplications)   reused: %d K, %d V\n", title, computed, computed,
-              computed, multiplications, reused, reused);
+  std::printf("%s\n  computed: %d Q, %d K, %d V (%ld multiplications)   reused: %d K, %d V\n", title, computed,
+              computed, computed, multiplications, reused, reused);
   std::printf("  attention output of token 5: %.4f %.4f %.4f %.4f\n", output[0], output[1], output[2], output[3]);
   multiplications = 0;
 }

@@ -14,8 +14,7 @@ void fill(const char* name, Cache cache) {
   const auto start = std::chrono::steady_clock::now();
   for (int token = 0; token < tokens; ++token) {
     const std::size_t before = cache.memory().reserved_bytes;
-    for (int layer = 0; layer < shape.layers; ++layer)
-      cache.append(layer, token, kvcache::in(row), kvcache::in(row));
+    for (int layer = 0; layer < shape.layers; ++layer) cache.append(layer, token, kvcache::in(row), kvcache::in(row));
     allocations += cache.memory().reserved_bytes != before ? shape.layers * 2 : 0;  // keys and values of each layer
   }
   const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;

@@ -23,13 +23,14 @@ int main() {
   kvcache::Attention<double> attention(/*query heads*/ 1);
   kvcache::Work work;
 
-  const auto last_output = [&](const Text& text) {  // of all tokens at once; the next token depends on the last row alone
-    kvcache::GrowingCache<kvcache::FloatRows<double>> cache(shape);
-    Matrix output(tokens, shape.head_dim);
-    attention.append_and_attend(cache, 0, kvcache::in(text.keys), kvcache::in(text.values),
-                                kvcache::in(text.queries), 0, kvcache::out(output), work);
-    return Matrix(output.bottomRows(1));
-  };
+  const auto last_output =
+      [&](const Text& text) {  // of all tokens at once; the next token depends on the last row alone
+        kvcache::GrowingCache<kvcache::FloatRows<double>> cache(shape);
+        Matrix output(tokens, shape.head_dim);
+        attention.append_and_attend(cache, 0, kvcache::in(text.keys), kvcache::in(text.values),
+                                    kvcache::in(text.queries), 0, kvcache::out(output), work);
+        return Matrix(output.bottomRows(1));
+      };
   const Matrix truth = last_output(text);
 
   std::printf("Spoil one row, and see whether the newest token's output changes:\n\n");
@@ -44,6 +45,7 @@ int main() {
     }
     std::printf("\n");
   }
-  std::printf("\nThe output of a token is softmax(its own query . all keys) x all values: every key and every value is\n"
-              "needed in every later step, but each query in one step only. So there is nothing to keep.\n");
+  std::printf(
+      "\nThe output of a token is softmax(its own query . all keys) x all values: every key and every value is\n"
+      "needed in every later step, but each query in one step only. So there is nothing to keep.\n");
 }

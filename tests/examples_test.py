@@ -15,20 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def command_of(source):
-    """The first // comment that starts with g++, with its continuation lines, up to &&."""
-    lines = source.splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith("// g++"))
-    command = ""
-    for line in lines[first:]:
-        command += line.removeprefix("//").strip().removesuffix("\\") + " "
-        if not line.endswith("\\"):
-            break
-    return re.split(r"\s*&&", command)[0]
+    """The comment that starts with g++, up to &&."""
+    return re.search(r"^// (g\+\+ .*?)(?: &&.*)?$", source, re.M)[1]
 
 
 def run_source(command, folder, name):
-    """Compiles with `-o SOMETHING` sent to the folder; what the program prints, or an error."""
-    command = re.sub(r"-o \S+", f"-o {folder}/{name}", command)
+    """Compiles into the folder; what the program prints, or an error."""
+    command = re.sub(r" -o \S+", "", command) + f" -o {folder}/{name}"
     built = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     if built.returncode or built.stderr:
         return None, f"{command}\n{built.stderr}"
@@ -63,7 +56,7 @@ def jobs(folder, update):
     program, output = re.search(r"```cpp\n(.*?)```.*?```text\n(.*?)```", readme, re.S).groups()
     (Path(folder) / "readme.cpp").write_text(program)
     command = re.search(r"^g\+\+ .*$", readme, re.M)[0].replace("hello.cpp", f"{folder}/readme.cpp")
-    yield folder, "README", re.split(r"\s*&&", command)[0], output, None
+    yield folder, "README", command.split(" &&")[0], output, None
 
 
 with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:

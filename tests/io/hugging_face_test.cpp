@@ -62,7 +62,8 @@ TEST_CASE("the logits of every family and variant are those of transformers, to 
     double difference = 0;
     for (int t = 0; t < logits.rows(); ++t)
       for (int v = 0; v < logits.cols(); ++v)
-        difference = std::max(difference, std::abs(double(logits(t, v)) - golden["logits"][std::size_t(t)][std::size_t(v)].get<double>()));
+        difference = std::max(difference, std::abs(double(logits(t, v)) -
+                                                   golden["logits"][std::size_t(t)][std::size_t(v)].get<double>()));
     CHECK(difference < 1e-4);
     worst = std::max(worst, difference);
 
@@ -99,7 +100,8 @@ TEST_CASE("a config.json that cannot be used is refused with a sentence") {
   says("llama_gqa", {{"model_type", "mamba"}}, "model_type 'mamba' is not supported; 'gpt2' and 'llama' are");
   says("llama_gqa", {{"model_type", "absent"}}, "has no 'model_type'");
   says("llama_gqa", {{"num_hidden_layers", "absent"}}, "has no 'num_hidden_layers'");
-  says("llama_gqa", {{"num_hidden_layers", "two"}}, "'num_hidden_layers' must be a whole number, but is a string (\"two\")");
+  says("llama_gqa", {{"num_hidden_layers", "two"}},
+       "'num_hidden_layers' must be a whole number, but is a string (\"two\")");
   says("llama_gqa", {{"num_hidden_layers", 1e30}}, "must be a whole number, but is a number (1e+30)");
   says("llama_gqa", {{"num_hidden_layers", 4294967298}}, "is 4294967298; it must be -2147483648 to 2147483647");
   says("llama_gqa", {{"num_hidden_layers", 0}}, "the number of layers is 0; it must be from 1 to 1024");
@@ -138,7 +140,8 @@ TEST_CASE("a tokenizer of another model is refused") {
   const TemporaryFolder folder;
   std::filesystem::copy_file(std::filesystem::path(KVCACHE_GOLDENS) / "tokenizers/gpt2_rule.json",
                              folder.path() / "tokenizer.json");
-  CHECK_THROWS_WITH_AS(load_tokenizer_of(folder.path(), config), doctest::Contains("the model has only 72 tokens"), Error);
+  CHECK_THROWS_WITH_AS(load_tokenizer_of(folder.path(), config), doctest::Contains("the model has only 72 tokens"),
+                       Error);
   config.vocab = 600;  // more than the tokenizer has: padding
   CHECK_NOTHROW(load_tokenizer_of(folder.path(), config));
 }

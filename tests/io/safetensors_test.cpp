@@ -62,18 +62,24 @@ TEST_CASE("a safetensors file that contradicts itself is refused with a sentence
   says(file_of("[]", ""), "not a JSON object");
   says(file_of("{\"x\": 3}", ""), "must be an object");
   says(header(R"({"dtype": "F32", "shape": [1]})"), "has no 'data_offsets'");
-  says(header(R"({"dtype": "F32", "shape": [1], "data_offsets": [0]})"), "'data_offsets' has 1 numbers; it must have 2");
-  says(header(R"({"dtype": "I64", "shape": [1], "data_offsets": [0, 8]})"), "has type I64; F32, F16 and BF16 can be read");
-  says(header(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 80]})"), "bytes 0 to 80 lie outside the file's 8 bytes");
+  says(header(R"({"dtype": "F32", "shape": [1], "data_offsets": [0]})"),
+       "'data_offsets' has 1 numbers; it must have 2");
+  says(header(R"({"dtype": "I64", "shape": [1], "data_offsets": [0, 8]})"),
+       "has type I64; F32, F16 and BF16 can be read");
+  says(header(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 80]})"),
+       "bytes 0 to 80 lie outside the file's 8 bytes");
   says(header(R"({"dtype": "F32", "shape": [2], "data_offsets": [8, 0]})"), "bytes 8 to 0 lie outside");
   says(header(R"({"dtype": "F32", "shape": [3], "data_offsets": [0, 8]})"), "needs 12 bytes, but its offsets span 8");
   says(header(R"({"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]})"), "a dimension is -2; it must be 0 to");
-  says(header(R"({"dtype": "F32", "shape": [2.5], "data_offsets": [0, 8]})"), "a dimension must be a whole number, but is a number (2.5)");
+  says(header(R"({"dtype": "F32", "shape": [2.5], "data_offsets": [0, 8]})"),
+       "a dimension must be a whole number, but is a number (2.5)");
   says(header(R"({"dtype": "F32", "shape": [4294967296, 4294967296, 2], "data_offsets": [0, 8]})"), "overflows");
   says(header(R"({"dtype": "F32", "shape": [0, 9223372036854775807, 9223372036854775807], "data_offsets": [0, 8]})"),
        "needs 0 bytes, but its offsets span 8");
-  says(header(R"({"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "y": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]})"),
-       "tensors \"x\" and \"y\" overlap");
+  says(
+      header(
+          R"({"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "y": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]})"),
+      "tensors \"x\" and \"y\" overlap");
   says(file_of(std::string(100000, '['), ""), "the header is not JSON");
   CHECK(sentence_of(header(R"({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})")) == "accepted");
 }
@@ -93,6 +99,7 @@ TEST_CASE("a safetensors file cut anywhere, or with any bit flipped, is read or 
 
 TEST_CASE("a file that is not there, or a folder, is named") {
   const TemporaryFolder folder;
-  CHECK_THROWS_WITH_AS(Safetensors(folder.path() / "none"), doctest::Contains("none: cannot be opened: No such file"), Error);
+  CHECK_THROWS_WITH_AS(Safetensors(folder.path() / "none"), doctest::Contains("none: cannot be opened: No such file"),
+                       Error);
   CHECK_THROWS_WITH_AS(Safetensors{folder.path()}, doctest::Contains("not a file"), Error);
 }

@@ -4,16 +4,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 #include <vector>
 
+#include "kvcache/attention/online_softmax.hpp"
 #include "kvcache/core/check.hpp"
 #include "kvcache/core/parallel.hpp"
 #include "kvcache/core/work.hpp"
 #include "kvcache/position/rope.hpp"
-#include "kvcache/attention/online_softmax.hpp"
 
 namespace kvcache {
+
+/// How many tokens the cache kept, as one head of one layer sees them.
+int kept_rows(const auto& cache, int layer, int kv_head) {
+  int rows = 0;
+  cache.for_each_block(layer, kv_head, [&](const auto& block) { rows += block.rows(); });
+  return rows;
+}
 
 /// Nobody wants to see the attention weights.
 struct NoHook {};
@@ -32,8 +38,9 @@ class Attention {
 
   /// output [n, q_heads * head_dim] = softmax(Q K^T / sqrt(head_dim)) V over what the cache kept, for `queries` of the
   /// same shape, already turned, at first_position and on. A query sees the rows at its own position and before.
-  /// hook(layer, kv_head, first_query, weights [tokens * group, rows in visiting order]), if any, is called by one
-  /// thread, in order. Errors: queries of another width; query heads that are no multiple of the kv heads.
+  /// hook(layer, kv_head, position of the first query, weights [tokens * group, rows in visiting order]), if any, is
+  /// called by one thread, in order. Errors: queries or output of another shape; query heads that are no multiple of
+  /// the kv heads; an empty cache.
   template <KeyValueCache Cache, class Hook = NoHook>
   requires HostBlock<typename Cache::Block>
   void attend(const Cache& cache, int layer, MatrixIn<Scalar> queries, int first_position, MatrixOut<Scalar> output,
@@ -44,17 +51,21 @@ class Attention {
     if (queries.cols() != q_heads_ * cache.shape().head_dim || q_heads_ % heads != 0)
       fail("attend: queries have ", queries.cols(), " columns; ", q_heads_, " query heads of ", cache.shape().head_dim,
            " are needed, a multiple of ", heads, " kv heads");
+    if (output.rows() != count || output.cols() != queries.cols())
+      fail("attend: output is [", output.rows(), ", ", output.cols(), "], but must be as the queries, [", count, ", ",
+           queries.cols(), "]");
+    check(kept_rows(cache, layer, 0) > 0, "attend: the cache holds no rows in layer ", layer, "; append first");
     if (int(scratch_.size()) < thread_count()) scratch_.resize(std::size_t(thread_count()));
+    for (Scratch& scratch : scratch_)  // all of them: who gets which job is not known
+      scratch.prepare(std::min(query_tile_, count) * q_heads_ / heads, cache.shape().head_dim, row_tile_);
     const int jobs = heads * ((count + query_tile_ - 1) / query_tile_);
     parallel_jobs(jobs, /*parallel*/ !hooked, [&](int i, int thread) {
       const int job = hooked ? i : jobs - 1 - i;  // the last queries see most: the threads begin with them
       const int first = job / heads * query_tile_, tokens = std::min(query_tile_, count - first);
-      attend_tile(scratch_[std::size_t(thread)], cache, layer, job % heads, first,
-                  in(queries.middleRows(first, tokens)), first_position + first, out(output.middleRows(first, tokens)),
-                  hook);
+      attend_tile(scratch_[std::size_t(thread)], cache, layer, job % heads, in(queries.middleRows(first, tokens)),
+                  first_position + first, out(output.middleRows(first, tokens)), hook);
     });
-    for (Scratch& scratch : scratch_)
-      kvcache::count(work, Part::attention, std::exchange(scratch.multiplications, 0));
+    for (const Scratch& scratch : scratch_) work.count(Part::attention, scratch.multiplications);
   }
 
   /// The only right order for every policy: in pieces of chunk_limit() tokens, append, then attend.
@@ -66,6 +77,7 @@ class Attention {
                          Hook&& hook = {}) {
     for (int done = 0, piece; done < keys.rows(); done += piece) {
       piece = std::min(int(keys.rows()) - done, cache.chunk_limit(layer));
+      check(piece > 0, "append_and_attend: the cache's chunk_limit is ", piece, "; it must be at least 1");
       {
         const Timed timed(work, Part::copying);
         cache.append(layer, first_position + done, in(keys.middleRows(done, piece)),
@@ -80,10 +92,15 @@ class Attention {
   struct Scratch {  // of one thread
     Room<Scalar> queries, turned, angles, scores, all_scores, sums, state;
     std::int64_t multiplications = 0;
+
+    void prepare(int m, int dim, int row_tile) {
+      queries(m, dim), turned(m, dim), angles(1, dim), scores(m, row_tile), sums(m, dim), state(2, m);
+      multiplications = 0;
+    }
   };
 
   template <class Cache, class Hook>
-  void attend_tile(Scratch& scratch, const Cache& cache, int layer, int kv_head, int first_query, MatrixIn<Scalar> tile,
+  void attend_tile(Scratch& scratch, const Cache& cache, int layer, int kv_head, MatrixIn<Scalar> tile,
                    int first_position, MatrixOut<Scalar> output, Hook& hook) const {
     constexpr bool hooked = !std::same_as<std::remove_cvref_t<Hook>, NoHook>;
     const int dim = cache.shape().head_dim, group = q_heads_ / cache.shape().kv_heads, tokens = int(tile.rows()),
@@ -93,7 +110,7 @@ class Attention {
     for (int i = 0; i < m; ++i)
       ArrayOut<Scalar>(at(queries, i, 0), dim) =
           ArrayIn<Scalar>(at(tile, i / group, column(i)), dim) / std::sqrt(Scalar(dim));
-    auto all_scores = scratch.all_scores(hooked ? m : 0, hooked ? rows_in(cache, layer, kv_head) : 0);
+    auto all_scores = scratch.all_scores(hooked ? m : 0, hooked ? kept_rows(cache, layer, kv_head) : 0);
     std::fill_n(all_scores.data(), all_scores.size(), OnlineSoftmax<Scalar>::masked);
     OnlineSoftmax<Scalar> softmax(scratch.sums(m, dim), scratch.state(2, m));
 
@@ -117,7 +134,7 @@ class Attention {
     for (int i = 0; i < m; ++i) softmax.output(i, at(output, i / group, column(i)));
     if constexpr (hooked) {
       for (int i = 0; i < m; ++i) softmax.to_weights(i, ArrayOut<Scalar>(at(all_scores, i, 0), all_scores.cols()));
-      hook(layer, kv_head, first_query, in(all_scores));
+      hook(layer, kv_head, first_position, in(all_scores));
     }
   }
 
@@ -133,11 +150,6 @@ class Attention {
     rope_->angles(-gap, angles.data());
     std::copy_n(queries.data(), queries.size(), turned.data());
     rope_->turn_heads(turned.data(), turned.size(), angles.data());
-  }
-  static int rows_in(const auto& cache, int layer, int kv_head) {
-    int rows = 0;
-    cache.for_each_block(layer, kv_head, [&](const auto& block) { rows += block.rows(); });
-    return rows;
   }
 
   int q_heads_, query_tile_, row_tile_;

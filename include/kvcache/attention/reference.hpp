@@ -1,4 +1,4 @@
-// Attention as the textbook writes it: one query, all keys, no tiles, no cache. Slow and obvious; the oracle of the tests.
+// Attention as the textbook writes it: one query, all keys, no tiles, no cache. Slow and obvious: the tests' oracle.
 #pragma once
 
 #include <cmath>

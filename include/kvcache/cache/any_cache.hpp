@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "kvcache/cache/contiguous_cache.hpp"

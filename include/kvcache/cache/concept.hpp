@@ -9,9 +9,9 @@
 #include <climits>
 #include <concepts>
 
+#include "kvcache/cache/shape.hpp"
 #include "kvcache/core/matrix.hpp"
 #include "kvcache/core/memory_use.hpp"
-#include "kvcache/cache/shape.hpp"
 
 namespace kvcache {
 
@@ -41,7 +41,7 @@ concept RowStore = std::copyable<R> && std::constructible_from<R, CacheShape> &&
     requires(R& rows, const R& view, int n, MatrixIn<typename R::Scalar> m) {
   { rows.resize(/*slots*/ n, /*first slots to keep*/ n) } -> std::same_as<void>;
   { rows.write(/*first slot*/ n, /*keys*/ m, /*values [n, row_size]*/ m) } -> std::same_as<void>;
-  { rows.copy(/*from slot*/ n, /*to slot*/ n, /*slots*/ n) } -> std::same_as<void>;
+  { rows.copy(/*from slot*/ n, /*to slot*/ n, /*slots, not overlapping*/ n) } -> std::same_as<void>;
   { view.slots() } -> std::convertible_to<int>;
   { view.bytes_per_slot() } -> std::convertible_to<std::size_t>;
   { view.block(/*kv head*/ n, /*first slot*/ n, /*rows*/ n, /*first position*/ n) } -> std::same_as<typename R::Block>;

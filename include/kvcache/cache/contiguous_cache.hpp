@@ -1,5 +1,8 @@
-// Policies: keep every token in one piece of memory. The three differ in one line: how many slots there are when a token comes.
+// Policies: keep every token in one piece of memory. The three differ in one line: how much room there is for the next.
 #pragma once
+
+#include <algorithm>
+#include <vector>
 
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"

@@ -1,7 +1,7 @@
 // Threads: OpenMP where the user's build has it (-fopenmp), one thread else. No other file names OpenMP.
 #pragma once
 
-#include <algorithm>
+#include <atomic>
 #include <exception>
 
 #include "kvcache/core/check.hpp"
@@ -76,28 +76,14 @@ void parallel_runs(long count, bool parallel, Work&& work) {
   });
 }
 
-/// Calls work(job, thread) for every job in [0, jobs), whichever thread is free. For unequal pieces of work.
-/// Not parallel: in order, thread 0.
+/// Calls work(job, thread) for every job in [0, jobs), whichever thread is free. For unequal pieces of work. A thread
+/// whose job throws takes no other. Not parallel: in order, thread 0.
 template <class Work>
 void parallel_jobs(int jobs, bool parallel, Work&& work) {
-#ifdef _OPENMP
-  if (parallel && jobs > 1 && thread_count() > 1) {
-    std::exception_ptr thrown;
-#pragma omp parallel for schedule(dynamic)
-    for (int job = 0; job < jobs; ++job) {
-      try {
-        work(job, omp_get_thread_num());
-      } catch (...) {
-#pragma omp critical(kvcache_exception)
-        if (!thrown) thrown = std::current_exception();
-      }
-    }
-    if (thrown) std::rethrow_exception(thrown);
-    return;
-  }
-#endif
-  static_cast<void>(parallel);
-  for (int job = 0; job < jobs; ++job) work(job, 0);
+  std::atomic<int> next = 0;
+  detail::in_every_thread(parallel && jobs > 1, [&](int thread, int /*threads*/) {
+    for (int job; (job = next.fetch_add(1, std::memory_order_relaxed)) < jobs;) work(job, thread);
+  });
 }
 
 }  // namespace kvcache

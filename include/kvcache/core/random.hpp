@@ -11,7 +11,7 @@ class Random {
   explicit Random(std::uint64_t seed) : engine_(seed) {}
   /// Uniform in [0, 1), 53 random bits.
   double uniform() { return double(engine_() >> 11) * 0x1p-53; }
-  /// Uniform in [low, high).
+  /// Uniform from low to high; rounding may give high itself.
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
   /// Uniform in [0, count), for counts far below 2^53.
   int below(int count) { return int(uniform() * count); }

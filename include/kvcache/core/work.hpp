@@ -26,9 +26,12 @@ struct Work {
   std::array<double, part_count> seconds{};
   std::array<std::int64_t, part_count> multiplications{};
   std::int64_t queries_computed = 0;
-  std::int64_t keys_computed = 0;    // as many values were computed
-  std::int64_t keys_reused = 0;      // in the cache before the step; as many values were reused
+  std::int64_t keys_computed = 0;  // as many values were computed
+  std::int64_t keys_reused = 0;    // found in the cache, computed in earlier steps; as many values were reused
 
+  void count(Part part, std::int64_t more_multiplications) {
+    multiplications[std::size_t(part)] += more_multiplications;
+  }
   double total_seconds() const {
     double sum = 0;
     for (double s : seconds) sum += s;
@@ -64,9 +67,5 @@ class Timed {
   double& seconds_;
   Clock::time_point start_ = Clock::now();
 };
-
-inline void count(Work& work, Part part, std::int64_t multiplications) {
-  work.multiplications[std::size_t(part)] += multiplications;
-}
 
 }  // namespace kvcache

@@ -3,32 +3,33 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "kvcache/model/transformer.hpp"
 #include "kvcache/decode/sampling.hpp"
+#include "kvcache/model/transformer.hpp"
 
 namespace kvcache {
 
 struct GenerateOptions {
-  int tokens = 20;                 // how many to write at most
-  bool use_cache = true;           // false: the cache is cleared before each step, and every token is computed again
-  SamplingOptions sampling = {};     // greedy unless asked otherwise
-  std::vector<int> stop_tokens = {}; // writing ends after one of these
+  int tokens = 20;                    // how many to write at most
+  bool use_cache = true;              // false: the cache is cleared before each step, and every token is computed again
+  SamplingOptions sampling = {};      // greedy unless asked otherwise
+  std::vector<int> stop_tokens = {};  // writing ends after one of these
 };
 
 /// What one step did. Spans are valid until the next step.
 template <class Scalar>
 struct Step {
-  int index = 0;                    // 0 is the step that reads the prompt
-  int token = 0;                    // the token it chose
-  int tokens_fed = 0;               // tokens computed in this step
-  int tokens_reused = 0;            // tokens whose keys and values were in the cache already
-  double seconds = 0;               // wall time of the whole step [MEASURED]
-  Work work;                        // by part: seconds [MEASURED], multiplications [counted]
-  MemoryUse memory;                 // of the cache after the step
-  std::span<const Scalar> logits;   // [vocab], that `token` was chosen from
-  std::span<const int> text;        // prompt and all tokens chosen, this one too
+  int index = 0;                   // 0 is the step that reads the prompt
+  int token = 0;                   // the token it chose
+  int tokens_fed = 0;              // tokens computed in this step
+  int tokens_reused = 0;           // tokens whose keys and values were in the cache already
+  double seconds = 0;              // wall time of the whole step [MEASURED]
+  Work work;                       // by part: seconds [MEASURED], multiplications [counted]
+  MemoryUse memory;                // of the cache after the step
+  std::span<const Scalar> logits;  // [vocab], that `token` was chosen from
+  std::span<const int> text;       // prompt and all tokens chosen, this one too
   bool is_last = false;
 };
 
@@ -37,7 +38,8 @@ template <class Scalar, KeyValueCache Cache>
 class Decoding {
  public:
   /// Tokens that the cache already holds must be the first of the prompt; at least one more must follow them.
-  /// Errors: an empty prompt; tokens < 1; a text longer than the model's positions; sampling numbers out of range.
+  /// Errors: an empty prompt; tokens < 1; a text longer than the model's positions; sampling numbers out of range; a
+  /// cache that holds the whole prompt already.
   Decoding(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt, GenerateOptions options)
       : model_(model), cache_(cache), options_(std::move(options)), sampler_(options_.sampling) {
     const int positions = model.config().max_positions, length = int(prompt.size());
@@ -56,6 +58,9 @@ class Decoding {
     text_.assign(prompt.begin(), prompt.end());
     prompt_length_ = prompt.size();
   }
+
+  Decoding(const Decoding&) = delete;  // the last step refers to the text in here
+  Decoding& operator=(const Decoding&) = delete;
 
   bool done() const { return done_; }
 
@@ -77,8 +82,8 @@ class Decoding {
     text_.push_back(step_.token);
     step_.text = text_;
     step_.memory = cache_.memory();
-    done_ = step_.index + 1 == options_.tokens || std::count(options_.stop_tokens.begin(), options_.stop_tokens.end(),
-                                                            step_.token) > 0;
+    done_ = step_.index + 1 == options_.tokens ||
+            std::count(options_.stop_tokens.begin(), options_.stop_tokens.end(), step_.token) > 0;
     step_.is_last = done_;
     step_.seconds = std::chrono::duration<double>(Timed::Clock::now() - start).count();
     return step_;

@@ -10,14 +10,14 @@
 namespace kvcache {
 
 struct LogitDifference {
-  double largest = 0;         // of |cached - recomputed|, over all steps and tokens of the vocabulary
-  int step = 0;               // where it was
-  int first_other_token = -1; // the first step in which the likeliest token differs; -1: none
+  double largest = 0;          // of |cached - recomputed|, over all steps and tokens of the vocabulary
+  int step = 0;                // where it was
+  int first_other_token = -1;  // the first step in which the likeliest token differs; -1: none
 };
 
-/// Feeds the text with `cache`, prompt first and then token by token, and again without: `scratch` is cleared before each
-/// step. Both see the same ids, so what differs is rounding. on_step(number) is called after each step.
-/// Both caches are cleared first. A logit that is not finite counts as an infinite difference.
+/// Feeds the text with `cache`, prompt first and then token by token, and again without: `scratch` is cleared before
+/// each step. Both see the same ids, so what differs is rounding. on_step(number) is called after each step. Both
+/// caches are cleared first. A logit that is not finite counts as an infinite difference.
 template <class Scalar, KeyValueCache Cache, KeyValueCache Scratch, class OnStep>
 LogitDifference largest_logit_difference(Transformer<Scalar>& model, Cache& cache, Scratch& scratch,
                                          std::span<const int> text, int prompt_length, OnStep&& on_step) {
@@ -34,7 +34,8 @@ LogitDifference largest_logit_difference(Transformer<Scalar>& model, Cache& cach
     const auto recomputed = model.step(scratch, text.first(std::size_t(length)));
     for (std::size_t i = 0; i < cached.size(); ++i) {
       const double d = std::abs(double(cached[i]) - double(recomputed[i]));
-      if (!(d <= difference.largest)) difference.largest = std::isfinite(d) ? d : HUGE_VAL, difference.step = step;
+      if (std::isfinite(difference.largest) && !(d <= difference.largest))
+        difference.largest = std::isfinite(d) ? d : HUGE_VAL, difference.step = step;
     }
     const auto likeliest = [](const auto& l) { return std::max_element(l.begin(), l.end()) - l.begin(); };
     if (difference.first_other_token < 0 && likeliest(cached) != likeliest(recomputed))

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "kvcache/core/check.hpp"
+#include "kvcache/core/matrix.hpp"
 #include "kvcache/core/random.hpp"
 
 namespace kvcache {
@@ -28,8 +30,8 @@ inline void check_sampling(const SamplingOptions& o) {
         "; it must be 0 (greedy) or more");
   check(o.top_k >= 0, "top-k is ", o.top_k, "; it must be 0 (all tokens) or more");
   check(o.top_p > 0 && o.top_p <= 1, "top-p is ", o.top_p, "; it must be above 0 and at most 1 (all tokens)");
-  check(std::isfinite(o.repetition_penalty) && o.repetition_penalty > 0, "repetition penalty is ",
-        o.repetition_penalty, "; it must be above 0; 1 means none");
+  check(std::isfinite(o.repetition_penalty) && o.repetition_penalty > 0, "repetition penalty is ", o.repetition_penalty,
+        "; it must be above 0; 1 means none");
 }
 
 /// Chooses tokens; the order of the steps is that of Hugging Face's transformers: penalty, temperature, top-k, top-p.
@@ -39,9 +41,14 @@ class Sampler {
     check_sampling(options);
   }
 
-  /// The token to come after `text`, given its logits [vocab].
+  /// The token to come after `text`, given its logits [vocab]. A logit of minus infinity forbids a token.
+  /// Errors: no token is allowed; a logit that is not a number or plus infinity.
   template <class Scalar>
   int choose(std::span<const Scalar> logits, std::span<const int> text) {
+    const ArrayIn<Scalar> all(logits.data(), std::ssize(logits));
+    constexpr Scalar infinity = std::numeric_limits<Scalar>::infinity();
+    check((all > -infinity).any() && (all < infinity).all(), "sampling: of ", logits.size(),
+          " logits none is finite, or some are infinite or not a number; the model's weights are broken");
     if (options_.temperature == 0 && options_.repetition_penalty == 1)  // nothing to change: no copy
       return int(std::max_element(logits.begin(), logits.end()) - logits.begin());
     if (options_.temperature == 0) {
@@ -82,7 +89,8 @@ class Sampler {
       sum += probability_of(order_[i]) = std::exp((scores_[std::size_t(order_[i])] - largest) / options_.temperature);
     double reached = 0, kept_sum = 0;
     for (std::size_t i = 0; i < kept; ++i) {
-      if (reached >= options_.top_p) probability_of(order_[i]) = 0;  // those before it suffice; the first always stays
+      if (options_.top_p < 1 && reached >= options_.top_p)
+        probability_of(order_[i]) = 0;  // those before it suffice; the first always stays
       reached += probability_of(order_[i]) / sum;
       kept_sum += probability_of(order_[i]);
     }
@@ -99,6 +107,8 @@ class Sampler {
     if (options_.repetition_penalty == 1) return;
     seen_.assign(scores_.size(), 0);  // a token is penalised once, however often it stands in the text
     for (const int token : text) {
+      check(token >= 0 && token < int(scores_.size()), "sampling: token id ", token, " is in the text, but there are ",
+            scores_.size(), " logits; was the text tokenised for another model?");
       if (std::exchange(seen_[std::size_t(token)], char(1)) != 0) continue;
       double& score = scores_[std::size_t(token)];
       score = score > 0 ? score / options_.repetition_penalty : score * options_.repetition_penalty;

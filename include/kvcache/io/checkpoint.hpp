@@ -130,14 +130,15 @@ Weights<Scalar> llama_weights(const ModelConfig& c, const Safetensors& file) {
   w.embedding = read.matrix("model.embed_tokens.weight", c.vocab, c.hidden);
   for (int l = 0; l < c.layers; ++l) {
     const std::string at = "model.layers." + std::to_string(l) + ".", attention = at + "self_attn.", ffn = at + "mlp.";
-    w.layers.push_back(
-        {norm(at + "input_layernorm"),
-         stacked({{attention + "q_proj", c.q_size()}, {attention + "k_proj", c.kv_size()},
-                  {attention + "v_proj", c.kv_size()}}, c.hidden, c.attention_bias),
-         stacked({{attention + "o_proj", c.hidden}}, c.q_size(), c.attention_bias),
-         norm(at + "post_attention_layernorm"),
-         stacked({{ffn + "gate_proj", c.ffn}, {ffn + "up_proj", c.ffn}}, c.hidden, c.ffn_bias),
-         stacked({{ffn + "down_proj", c.hidden}}, c.ffn, c.ffn_bias)});
+    w.layers.push_back({norm(at + "input_layernorm"),
+                        stacked({{attention + "q_proj", c.q_size()},
+                                 {attention + "k_proj", c.kv_size()},
+                                 {attention + "v_proj", c.kv_size()}},
+                                c.hidden, c.attention_bias),
+                        stacked({{attention + "o_proj", c.hidden}}, c.q_size(), c.attention_bias),
+                        norm(at + "post_attention_layernorm"),
+                        stacked({{ffn + "gate_proj", c.ffn}, {ffn + "up_proj", c.ffn}}, c.hidden, c.ffn_bias),
+                        stacked({{ffn + "down_proj", c.hidden}}, c.ffn, c.ffn_bias)});
   }
   w.final_norm = norm("model.norm");
   if (!c.tied_output) w.output = read.matrix("lm_head.weight", c.vocab, c.hidden);

@@ -45,8 +45,9 @@ class ConfigJson {
         require(type == "default", "rope scaling '", type, "' is not supported; only 'default' is");
       }
     if (has("rope_theta")) return get<double>("rope_theta");
-    require(parameters != nullptr, "neither 'rope_theta' nor 'rope_parameters' is given; add the base the model was "
-                                   "trained with");
+    require(parameters != nullptr,
+            "neither 'rope_theta' nor 'rope_parameters' is given; add the base the model was "
+            "trained with");
     return get_field_as<double>(*parameters, "rope_theta", path_ + ": 'rope_parameters'");
   }
   /// A token id, a list of them, or none.
@@ -91,8 +92,8 @@ inline ModelConfig llama_config(const ConfigJson& json) {
   c.family = "llama";
   c.layers = json.get<int>("num_hidden_layers"), c.hidden = json.get<int>("hidden_size");
   c.q_heads = json.get<int>("num_attention_heads"), c.kv_heads = json.get_or<int>("num_key_value_heads", c.q_heads);
-  c.head_dim = json.has("head_dim") ? json.get<int>("head_dim")
-                                    : json.even_head_dim("hidden_size", "num_attention_heads");
+  c.head_dim =
+      json.has("head_dim") ? json.get<int>("head_dim") : json.even_head_dim("hidden_size", "num_attention_heads");
   c.ffn = json.get<int>("intermediate_size");
   c.vocab = json.get<int>("vocab_size"), c.max_positions = json.get<int>("max_position_embeddings");
   c.norm = NormKind::rms_norm, c.norm_epsilon = json.get<double>("rms_norm_eps");

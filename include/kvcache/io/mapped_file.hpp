@@ -17,8 +17,8 @@
 
 namespace kvcache {
 
-/// Read-only; POSIX. Errors: a file that is missing, empty, a folder, or not readable. Do not truncate the file while it
-/// is mapped: reading past its end would end the program.
+/// Read-only; POSIX. Errors: a file that is missing, empty, a folder, or not readable. Do not truncate the file while
+/// it is mapped: reading past its end would end the program.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path) {

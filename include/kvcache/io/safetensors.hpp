@@ -18,8 +18,8 @@ namespace kvcache {
 namespace detail {
 
 /// One entry of the header, checked against the size of the data. Offsets count from the first byte after the header.
-inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& entry,
-                                 std::span<const std::byte> data, const std::string& path) {
+inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& entry, std::span<const std::byte> data,
+                                 const std::string& path) {
   const std::string where = path + ": tensor \"" + name + "\"";
   const auto type = get_field_as<std::string>(entry, "dtype", where);
   const auto& shape = json_array(get_field(entry, "shape", where), where + ": 'shape'");
@@ -89,8 +89,7 @@ class Safetensors {
               [](const Tensor* a, const Tensor* b) { return a->bytes.data() < b->bytes.data(); });
     for (std::size_t i = 1; i < in_order.size(); ++i)
       check(in_order[i - 1]->bytes.data() + in_order[i - 1]->bytes.size() <= in_order[i]->bytes.data(), path_,
-            ": tensors \"", in_order[i - 1]->name, "\" and \"", in_order[i]->name,
-            "\" overlap; the file is broken");
+            ": tensors \"", in_order[i - 1]->name, "\" and \"", in_order[i]->name, "\" overlap; the file is broken");
   }
 
   std::string path_;

@@ -33,7 +33,7 @@ struct ModelConfig {
   RopePairs rope_pairs = RopePairs::half_split;
   bool attention_bias = false;  // of the q, k, v and output projections
   bool ffn_bias = false;
-  bool tied_output = true;  // the output layer is the embedding
+  bool tied_output = true;      // the output layer is the embedding
   std::vector<int> end_tokens;  // generation stops after one of these
 
   CacheShape cache_shape() const { return {layers, kv_heads, head_dim}; }
@@ -53,8 +53,8 @@ struct ModelConfig {
   }
 };
 
-/// Errors: sizes that are not positive, absurdly large, or do not fit each other. Everything that allocates by these
-/// numbers may rely on it: a hostile file must not ask for a terabyte.
+/// Errors: sizes that are not positive, absurdly large, or do not fit each other. (What is read from a file is
+/// allocated only after the file was seen to hold it.)
 inline void check_config(const ModelConfig& c) {
   const auto in_range = [](const char* what, std::int64_t value, std::int64_t limit) {
     check(value >= 1 && value <= limit, "model config: ", what, " is ", value, "; it must be from 1 to ", limit);
@@ -71,6 +71,8 @@ inline void check_config(const ModelConfig& c) {
         " kv heads evenly; the first must be a multiple of the second");
   check(c.position != PositionKind::rope || c.head_dim % 2 == 0, "model config: head_dim is ", c.head_dim,
         ", but rope turns pairs and needs an even number");
+  check(c.parameters() <= std::int64_t(1) << 38, "model config: these sizes make ", c.parameters(),
+        " weights; at most ", std::int64_t(1) << 38, " are supported");
   check(c.norm_epsilon > 0 && c.norm_epsilon < 1, "model config: norm epsilon is ", c.norm_epsilon,
         "; it must lie between 0 and 1");
   check(c.rope_theta > 1 && c.rope_theta < 1e12, "model config: rope theta is ", c.rope_theta,

@@ -26,7 +26,7 @@ void normalise(const ModelConfig& config, const Norm<Scalar>& norm, const Matrix
 template <class Scalar>
 void project(const Linear<Scalar>& linear, MatrixIn<Scalar> x, MatrixOut<Scalar> y, Work& work, Part part) {
   project(x, linear.weight, linear.bias, y);
-  count(work, part, std::int64_t(x.rows()) * linear.weight.size());
+  work.count(part, std::int64_t(x.rows()) * linear.weight.size());
 }
 
 /// Runs the layers of a model, one after another; holds the work space they share, so a warm step allocates nothing.
@@ -62,7 +62,7 @@ class DecoderLayer {
       turn(out(qkv.leftCols(q + kv)), work);  // queries and keys; values carry no position
       work.queries_computed += n * config_.q_heads;
       work.keys_computed += n * config_.kv_heads;
-      work.keys_reused += std::int64_t(first_position_) * config_.kv_heads;
+      for (int head = 0; head < config_.kv_heads; ++head) work.keys_reused += kept_rows(cache, layer, head);
     }
     attention_.append_and_attend(cache, layer, in(qkv.middleCols(q, kv)), in(qkv.middleCols(q + kv, kv)),
                                  in(qkv.leftCols(q)), first_position_, attended, work, hook);
@@ -87,7 +87,7 @@ class DecoderLayer {
     parallel_runs(heads.rows(), /*parallel*/ heads.rows() > 1, [&](long first, long count) {
       for (long t = first; t < first + count; ++t) rope_.turn_heads(at(heads, t, 0), heads.cols(), at(angles, t, 0));
     });
-    count(work, Part::projection, 2 * std::int64_t(heads.size()));
+    work.count(Part::projection, 2 * std::int64_t(heads.size()));
   }
   void activate(const MatrixOut<Scalar>& up, MatrixOut<Scalar>& active) const {
     parallel_runs(up.rows(), /*parallel*/ up.rows() > 1, [&](long first, long count) {

@@ -32,9 +32,9 @@ inline constexpr std::array<NamedShape, 12> named_shapes{{
     {"tiny", false, 6, 192, 6, 2, 32, 512, 1024, 1024, 10000, true},
 }};
 
-/// The config of a named shape. What is particular to one model beside its sizes (biases of Qwen2.5, norms on q and k of
-/// Qwen3, rope scaling of Llama 3) is left out: it changes no byte of the cache and hardly any of the time.
-/// Errors: an unknown name.
+/// The config of a named shape. What is particular to one model beside its sizes (biases of Qwen2.5, norms on q and k
+/// of Qwen3, rope scaling of Llama 3) is left out: it changes no byte of the cache and hardly any of the time. Errors:
+/// an unknown name.
 inline ModelConfig config_of_shape(std::string_view name) {
   std::string known;
   for (const NamedShape& s : named_shapes) {

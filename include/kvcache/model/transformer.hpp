@@ -3,8 +3,8 @@
 
 #include <span>
 
-#include "kvcache/position/learned.hpp"
 #include "kvcache/model/layer.hpp"
+#include "kvcache/position/learned.hpp"
 
 namespace kvcache {
 
@@ -12,7 +12,8 @@ template <class Scalar>
 class Transformer {
  public:
   /// Refers to the model, which must outlive it. Errors: a config that check_config refuses.
-  explicit Transformer(const Model<Scalar>& model) : model_(model), layer_((check_config(model.config), model.config)) {}
+  explicit Transformer(const Model<Scalar>& model)
+      : model_(model), layer_((check_config(model.config), model.config)) {}
   explicit Transformer(Model<Scalar>&&) = delete;  // it would be gone at once
 
   const ModelConfig& config() const { return model_.config; }
@@ -56,8 +57,7 @@ class Transformer {
       }
       layer_.begin(n, position);
     }
-    for (int l = 0; l < c.layers; ++l)
-      layer_.apply(model_.weights.layers[std::size_t(l)], l, cache, x, work_, hook);
+    for (int l = 0; l < c.layers; ++l) layer_.apply(model_.weights.layers[std::size_t(l)], l, cache, x, work_, hook);
     return x;
   }
 
@@ -67,7 +67,7 @@ class Transformer {
     normalise(model_.config, model_.weights.final_norm, x, normed);
     const Matrix<Scalar>& matrix = model_.weights.output_matrix();
     project(in(normed), matrix, Vector<Scalar>(), logits);
-    count(work_, Part::output_layer, std::int64_t(x.rows()) * matrix.size());
+    work_.count(Part::output_layer, std::int64_t(x.rows()) * matrix.size());
     return logits;
   }
 

@@ -78,8 +78,7 @@ Model<Scalar> random_model(const ModelConfig& config, std::uint64_t seed = 1) {
     return v;
   };
   const auto norm = [&] {
-    return Norm<Scalar>{vector(config.hidden, 1, true),
-                        vector(config.hidden, 0, config.norm == NormKind::layer_norm)};
+    return Norm<Scalar>{vector(config.hidden, 1, true), vector(config.hidden, 0, config.norm == NormKind::layer_norm)};
   };
   const auto linear = [&](int outputs, int inputs, bool bias) {
     return Linear<Scalar>{matrix(outputs, inputs), vector(outputs, 0, bias)};

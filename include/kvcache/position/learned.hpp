@@ -7,7 +7,8 @@
 
 namespace kvcache {
 
-/// x [hidden] += row of the table [positions, hidden] at `position`. Unlike rope, nothing stands behind the last trained position.
+/// x [hidden] += row of the table [positions, hidden] at `position`. Unlike rope, nothing stands behind the last
+/// trained position.
 template <class Scalar>
 void add_learned_position(const Matrix<Scalar>& table, int position, Scalar* x) {
   check(position >= 0 && position < table.rows(), "position ", position, " asked for, but the model has learned ",

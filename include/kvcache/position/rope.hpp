@@ -15,8 +15,8 @@ enum class RopePairs {
   interleaved,  // 2d and 2d + 1: the paper, and GGUF files
 };
 
-/// There is no table: the angles of a position cost head_dim / 2 sines and cosines once a step, for all heads and layers,
-/// and no position is out of range.
+/// There is no table: the angles of a position cost head_dim / 2 sines and cosines once a step, for all heads and
+/// layers, and no position is out of range.
 template <class Scalar>
 class Rope {
  public:

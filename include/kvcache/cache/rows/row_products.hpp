@@ -8,8 +8,10 @@
 
 namespace kvcache::detail {
 
-inline constexpr int few = 8;  // up to so many queries, one vector product each beats packing the rows for a matrix product
-inline constexpr int piece_numbers = 4096;  // 16 KB of floats: stay in the first-level cache while all queries read them
+/// Up to so many queries, one vector product each beats packing the rows for a matrix product.
+inline constexpr int few = 8;
+/// 16 KB of floats: they stay in the first-level cache while all queries read them.
+inline constexpr int piece_numbers = 4096;
 
 /// Some rows as they are stored, perhaps in a narrower type than they are computed with.
 template <class Stored>
@@ -17,9 +19,7 @@ struct StoredRows {
   const Stored* numbers;  // [rows, head_dim], contiguous
   int rows, head_dim;
 
-  StoredRows slice(int first, int count) const {
-    return {numbers + std::ptrdiff_t(first) * head_dim, count, head_dim};
-  }
+  StoredRows slice(int first, int count) const { return {numbers + std::ptrdiff_t(first) * head_dim, count, head_dim}; }
   auto matrix() const { return Eigen::Map<const Matrix<Stored>>(numbers, rows, head_dim); }
 
   /// Calls product(rows as Scalar, first) for pieces of the rows; unpacked on the stack if they are stored otherwise.

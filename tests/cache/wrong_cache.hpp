@@ -1,0 +1,132 @@
+// A cache with a fault on request, so that the tests of the laws can be tested: a law that accepts any of these says
+// nothing.
+#pragma once
+
+#include <memory>
+
+#include "kvcache/cache/contiguous_cache.hpp"
+
+enum class Fault {
+  none,
+  hides_newest,           // law 1
+  visits_twice,           // law 2
+  visits_empty_blocks,    // law 2
+  invents_a_row,          // law 2
+  swaps_keys_and_values,  // law 3
+  reads_first_head,       // law 3
+  allocates,              // law 4
+  uses_more_than_it_has,  // law 5
+  clear_keeps_bytes,      // law 5
+  clear_keeps_rows,       // law 5
+  forgets,                // law 6
+  shares_rows,            // law 7
+  shallow_clone,          // law 7
+  mixes_chunks,           // law 8
+  takes_no_chunk,         // law 8
+  rewind_keeps_rows,      // law 9
+  rewind_miscounts,       // law 9
+  one_reader_only,        // law 10
+};
+
+class WrongCache {
+ public:
+  using Inner = kvcache::GrowingCache<kvcache::FloatRows<double>>;
+  using Block = Inner::Block;
+  using Scalar = double;
+
+  WrongCache(kvcache::CacheShape shape, Fault fault) : fault_(fault), inner_(std::make_shared<Inner>(shape)) {
+    static std::weak_ptr<Inner> everybodys;
+    if (fault == Fault::shares_rows) {
+      if (const auto shared = everybodys.lock()) inner_ = shared;
+      everybodys = inner_;
+    }
+    numbers_.resize(std::size_t(2 * 64 * shape.head_dim));
+  }
+  WrongCache(WrongCache&&) = default;
+  WrongCache& operator=(WrongCache&&) = default;
+  WrongCache clone() const {
+    WrongCache copy(shape(), fault_);
+    copy.inner_ = fault_ == Fault::shallow_clone ? inner_ : std::make_shared<Inner>(inner_->clone());
+    return copy;
+  }
+
+  kvcache::CacheShape shape() const { return inner_->shape(); }
+  int length(int layer) const { return cleared_ ? 0 : inner_->length(layer); }
+  int chunk_limit(int) const { return fault_ == Fault::takes_no_chunk ? 0 : kvcache::unlimited; }
+  void append(int layer, int first_position, kvcache::MatrixIn<double> keys, kvcache::MatrixIn<double> values) {
+    if (cleared_) inner_->clear(), cleared_ = false;
+    if (fault_ == Fault::shares_rows && first_position != inner_->length(layer)) first_position = inner_->length(layer);
+    if (fault_ == Fault::mixes_chunks && keys.rows() == 3) {
+      kvcache::Matrix<double> turned = keys.colwise().reverse();
+      return inner_->append(layer, first_position, kvcache::in(turned), values);
+    }
+    inner_->append(layer, first_position, keys, values);
+  }
+  template <class Visitor>
+  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    if (fault_ == Fault::reads_first_head) kv_head = 0;
+    inner_->for_each_block(layer, kv_head, [&](Block block) {
+      const int rows = block.rows();
+      switch (fault_) {
+        case Fault::hides_newest:
+          return rows > 1 ? visit(block.slice(0, rows - 1)) : visit(block);
+        case Fault::visits_twice:
+          visit(block);
+          return visit(block.slice(0, 1));
+        case Fault::visits_empty_blocks:
+          visit(block);
+          return visit(block.slice(0, 0));
+        case Fault::invents_a_row: {
+          visit(block);
+          Block more = block.slice(0, 1);
+          more.first_position = rows + 5;
+          return visit(more);
+        }
+        case Fault::swaps_keys_and_values:
+          std::swap(block.keys, block.values);
+          return visit(block);
+        case Fault::allocates: {
+          const std::vector<int> order(std::size_t(rows), 0);
+          return visit(block.slice(order[0], rows));
+        }
+        case Fault::forgets:
+          return rows > 20 ? visit(block.slice(rows - 20, 20)) : visit(block);
+        case Fault::one_reader_only: {  // unpacks into work space that all readers share
+          const std::size_t n = std::size_t(rows * shape().head_dim);
+          const auto put = [&](const double* from, std::size_t first) {
+            for (std::size_t i = 0; i < n; ++i) std::atomic_ref(numbers_[first + i]).store(from[i]);
+          };
+          put(block.keys.numbers, 0), put(block.values.numbers, numbers_.size() / 2);
+          block.keys.numbers = numbers_.data(), block.values.numbers = numbers_.data() + numbers_.size() / 2;
+          return visit(block);
+        }
+        default:
+          return visit(block);
+      }
+    });
+  }
+  kvcache::MemoryUse memory() const {
+    kvcache::MemoryUse memory = inner_->memory();
+    if (fault_ == Fault::uses_more_than_it_has) std::swap(memory.used_bytes, memory.reserved_bytes);
+    if (cleared_) memory.used_bytes = 0;
+    if (fault_ == Fault::clear_keeps_bytes) memory.used_bytes = memory.reserved_bytes;
+    return memory;
+  }
+  void clear() {
+    if (fault_ == Fault::clear_keeps_rows)
+      cleared_ = true;
+    else
+      inner_->clear();
+  }
+  void rewind(int length) {
+    if (fault_ != Fault::rewind_keeps_rows) inner_->rewind(length + (fault_ == Fault::rewind_miscounts && length == 1));
+  }
+
+ private:
+  Fault fault_;
+  std::shared_ptr<Inner> inner_;
+  mutable std::vector<double> numbers_;
+  bool cleared_ = false;
+};
+
+static_assert(kvcache::RewindableCache<WrongCache>);

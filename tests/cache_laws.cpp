@@ -1,0 +1,341 @@
+// The ten laws, each a function below. Read cache_laws.hpp first.
+#include "cache_laws.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+#include "kvcache/attention/reference.hpp"
+#include "kvcache/core/random.hpp"
+#include "threads.hpp"
+
+namespace cache_laws {
+namespace {
+
+using Cache = std::unique_ptr<Subject>;
+using Outputs = std::vector<Matrix<double>>;  // [layers] of [tokens, q_heads * head_dim]
+constexpr int group = 3;                      // query heads per kv head
+
+/// Made-up keys, values and (already turned) queries of a text: of each token, layer and head different ones.
+struct Text {
+  Text(kvcache::CacheShape shape, int tokens, std::uint64_t seed) {
+    kvcache::Random random(seed);
+    const auto matrices = [&](int columns) {
+      std::vector<Matrix<double>> side(std::size_t(shape.layers), Matrix<double>(tokens, columns));
+      for (auto& layer : side)
+        for (double& x : layer.reshaped()) x = double(float(random.uniform(-1, 1)));  // exact in float too
+      return side;
+    };
+    keys = matrices(shape.row_size()), values = matrices(shape.row_size());
+    queries = matrices(shape.row_size() * group);
+  }
+  /// The first n tokens of this text, then the rest of the other one.
+  Text then(int n, const Text& other) const {
+    Text mixed = other;
+    for (std::size_t l = 0; l < keys.size(); ++l)
+      for (auto part : {&Text::keys, &Text::values, &Text::queries})
+        (mixed.*part)[l].topRows(n) = (this->*part)[l].topRows(n);
+    return mixed;
+  }
+  std::vector<Matrix<double>> keys, values, queries;  // [layers] of [tokens, heads * head_dim]
+};
+
+class Trial {
+ public:
+  Trial(const std::function<Cache()>& make, Policy policy)
+      : make_(make),
+        policy_(std::move(policy)),
+        shape_(make()->shape()),
+        tokens_(policy_.tokens),
+        a_(shape_, tokens_, 1),
+        b_(shape_, tokens_, 2) {
+    if (policy_.attention_tolerance == 0) policy_.attention_tolerance = make()->computes_in_double() ? 1e-12 : 3e-6;
+  }
+
+  std::vector<Breach> run() {
+    const Threads one(1);
+    for (int l = 0; l < shape_.layers; ++l)
+      if (const int limit = make_()->chunk_limit(l); limit < 1) {
+        breach(8, "chunk_limit is ", limit, ", so nothing can ever be appended");
+        return breaches_;
+      }
+    attempt(6, &Trial::token_by_token);  // laws 1, 2, 3 and 6
+    attempt(4, &Trial::reading_allocates_nothing);
+    attempt(5, &Trial::cleared_is_new);
+    attempt(7, &Trial::two_caches);
+    attempt(8, &Trial::any_chunking);
+    if (make_()->can_rewind()) attempt(9, &Trial::rewinding);
+    attempt(10, &Trial::several_readers);
+    return breaches_;
+  }
+
+ private:
+  template <class... Parts>
+  void breach(int law, const Parts&... how) {
+    for (const Breach& known : breaches_)
+      if (known.law == law) return;  // the first case of each is enough
+    std::ostringstream text;
+    (text << ... << how);
+    breaches_.push_back({law, text.str()});
+  }
+  void attempt(int law, void (Trial::*test)()) {
+    try {
+      (this->*test)();
+    } catch (const std::exception& error) {
+      breach(law, "an exception came: ", error.what());
+    }
+  }
+
+  /// Feeds tokens [from, to) of a text, in chunks of the given sizes over and over; the attention of each token.
+  Outputs feed(Subject& cache, const Text& text, int from, int to, const std::vector<int>& chunks = {1},
+               Tiles tiles = {}) {
+    Outputs outputs(std::size_t(shape_.layers), Matrix<double>::Zero(to, shape_.row_size() * group));
+    std::size_t turn = 0;
+    for (int done = from, n; done < to; done += n) {
+      n = std::min(to - done, chunks[turn++ % chunks.size()]);
+      for (std::size_t l = 0; l < outputs.size(); ++l) {
+        const auto rows = [&](const Outputs& side) { return side[l].middleRows(done, n); };
+        outputs[l].middleRows(done, n) =
+            cache.append_and_attend(int(l), {done, rows(text.keys), rows(text.values), rows(text.queries)}, tiles);
+        const kvcache::MemoryUse memory = cache.memory();
+        if (memory.used_bytes > memory.reserved_bytes)
+          breach(5, memory.used_bytes, " bytes are used, but only ", memory.reserved_bytes, " reserved");
+      }
+    }
+    return outputs;
+  }
+  Outputs feed(Subject& cache, const Text& text) { return feed(cache, text, 0, tokens_); }
+
+  Rows read(const Subject& cache, int layer, int head) {  // by position
+    Rows rows = cache.read(
+        layer, head, [&](int law, const std::string& how) { breach(law, how); }, [] {});
+    std::sort(rows.begin(), rows.end(), [](const Row& x, const Row& y) { return x.position < y.position; });
+    return rows;
+  }
+  std::vector<Rows> read_all(const Subject& cache) {  // [layers * kv_heads]
+    std::vector<Rows> all;
+    for (int l = 0; l < shape_.layers; ++l)
+      for (int h = 0; h < shape_.kv_heads; ++h) all.push_back(read(cache, l, h));
+    return all;
+  }
+  std::vector<Rows> rows_after(const Text& text, int tokens) {  // of a cache that never saw anything else
+    const Cache cache = make_();
+    feed(*cache, text, 0, tokens);
+    return read_all(*cache);
+  }
+  void same_rows(int law, const Subject& cache, const std::vector<Rows>& expected, const char* when) {
+    if (read_all(cache) != expected) breach(law, "other rows than expected ", when);
+  }
+  static double worst(const Outputs& x, const Outputs& y) {
+    double worst = 0;
+    for (std::size_t l = 0; l < x.size(); ++l)
+      for (Eigen::Index i = 0; i < x[l].size(); ++i) {
+        const double d = std::abs(x[l].data()[i] - y[l].data()[i]);
+        if (!(d <= worst)) worst = std::isnan(d) ? HUGE_VAL : d;
+      }
+    return worst;
+  }
+
+  // Laws 1, 2, 3 and 6.
+  void token_by_token() {
+    const Cache cache = make_();
+    for (int p = 0; p < tokens_; ++p) {
+      const Outputs outputs = feed(*cache, a_, p, p + 1);
+      for (int l = 0; l < shape_.layers; ++l) {
+        if (cache->length(l) != p + 1) breach(1, "after ", p + 1, " tokens, length says ", cache->length(l));
+        for (int h = 0; h < shape_.kv_heads; ++h) look(read(*cache, l, h), l, h, p, outputs[std::size_t(l)]);
+      }
+    }
+  }
+  void look(const Rows& rows, int layer, int head, int newest, const Matrix<double>& output) {
+    const int dim = shape_.head_dim;
+    const auto at = [&](int position) { return std::string(" at position ") + std::to_string(position); };
+    if (std::none_of(rows.begin(), rows.end(), [&](const Row& row) { return row.position == newest; }))
+      breach(1, "the token just appended is not visited,", at(newest), ", layer ", layer, ", head ", head);
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      const Row& row = rows[r];
+      if (r > 0 && rows[r - 1].position == row.position) breach(2, "visited twice: the row", at(row.position));
+      if (row.position < 0 || row.position > newest)
+        return breach(2, "visited, but never appended: a row", at(row.position), " after ", newest + 1, " tokens");
+      if (row.gap != policy_.gap(row.position, newest + 1)) breach(6, "position_gap is ", row.gap, at(row.position));
+      for (int d = 0; d < dim; ++d) {
+        const double key = a_.keys[std::size_t(layer)](row.position, head * dim + d),
+                     value = a_.values[std::size_t(layer)](row.position, head * dim + d);
+        const double read_key = row.key[std::size_t(d)], read_value = row.value[std::size_t(d)];
+        if (!(std::abs(read_key - key) <= policy_.row_tolerance &&
+              std::abs(read_value - value) <= policy_.row_tolerance))
+          return breach(3, "written ", key, " and ", value, ", read ", read_key, " and ", read_value, at(row.position),
+                        ", layer ", layer, ", head ", head);
+      }
+    }
+    attends_as_reference(rows, layer, head, newest, output);
+  }
+  /// Over the rows as they read back, so that the format's rounding is not asked for twice.
+  void attends_as_reference(const Rows& rows, int layer, int head, int newest, const Matrix<double>& output) {
+    const int dim = shape_.head_dim;
+    std::vector<const Row*> kept;
+    for (int p = 0; p <= newest; ++p) {
+      if (!policy_.keeps(p, newest + 1)) continue;
+      const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.position == p; });
+      if (row == rows.end())
+        return breach(6, "position ", p, " should be kept after ", newest + 1, " tokens, but is not");
+      kept.push_back(&*row);
+    }
+    if (kept.size() != rows.size())
+      return breach(6, rows.size(), " rows are visited after ", newest + 1, " tokens, but ", kept.size(), " are kept");
+    for (int g = 0; g < group; ++g) {
+      const int column = (head * group + g) * dim;
+      const kvcache::Vector<double> query = a_.queries[std::size_t(layer)].row(newest).segment(column, dim);
+      Matrix<double> keys(Eigen::Index(kept.size()), dim), values = keys;
+      for (Eigen::Index r = 0; r < keys.rows(); ++r) {
+        for (int d = 0; d < dim; ++d) {
+          keys(r, d) = kept[std::size_t(r)]->key[std::size_t(d)];
+          values(r, d) = kept[std::size_t(r)]->value[std::size_t(d)];
+        }
+        if (const int gap = kept[std::size_t(r)]->gap; gap != 0)  // turning the key on is turning the query back
+          kvcache::Rope<double>(dim).turn_all(kvcache::out(keys.middleRows(r, 1)), gap);
+      }
+      const auto expected = kvcache::reference_attention<double>(query, keys, values);
+      for (int d = 0; d < dim; ++d)
+        if (const double error = std::abs(output(newest, column + d) - expected[d]);
+            !(error <= policy_.attention_tolerance))
+          return breach(6, "attention at position ", newest, " is off by ", error);
+    }
+  }
+
+  void reading_allocates_nothing() {
+    if (!allocations::counting()) return;
+    const Cache cache = make_();
+    feed(*cache, a_);
+    if (const long count = cache->allocations_of_reading(); count != 0)
+      breach(4, "reading allocated ", count, " times");
+  }
+
+  void cleared_is_new() {
+    const Cache fresh = make_(), cache = make_();
+    feed(*cache, b_);
+    cache->clear();
+    if (cache->memory().used_bytes != 0) breach(5, "after clear(), ", cache->memory().used_bytes, " bytes are used");
+    for (int l = 0; l < shape_.layers; ++l) {
+      if (cache->length(l) != 0) breach(5, "after clear(), length says ", cache->length(l));
+      for (int h = 0; h < shape_.kv_heads; ++h)
+        if (!read(*cache, l, h).empty()) breach(5, "after clear(), rows are still visited");
+      if (cache->chunk_limit(l) != fresh->chunk_limit(l)) breach(5, "after clear(), chunk_limit is not as new");
+    }
+    const Outputs expected = feed(*fresh, a_), again = feed(*cache, a_);
+    if (!(worst(again, expected) == 0)) breach(5, "a cleared cache attends otherwise than a new one");
+    same_rows(5, *cache, read_all(*fresh), "in a cleared cache that was filled again");
+    if (cache->memory().used_bytes != fresh->memory().used_bytes)
+      breach(5, "a cleared cache that was filled again uses other bytes than a new one");
+  }
+
+  void two_caches() {
+    const int half = tokens_ / 2;
+    const auto rows_a = rows_after(a_, tokens_), rows_b = rows_after(b_, tokens_);
+    {
+      const Cache first = make_(), second = make_();
+      for (int p = 0; p < tokens_; ++p) feed(*first, a_, p, p + 1), feed(*second, b_, p, p + 1);
+      same_rows(7, *first, rows_a, "beside another cache");
+      same_rows(7, *second, rows_b, "beside another cache");
+      same_rows(7, *first->move(), rows_a, "in a cache that was moved");
+    }
+    const Text mixed = a_.then(half, b_);
+    const auto rows_mixed = rows_after(mixed, tokens_);
+    for (const bool fork : {false, true}) {
+      const Cache origin = make_();
+      feed(*origin, a_, 0, half);
+      const Cache copy = fork ? origin->fork() : origin->clone();
+      if (!copy) continue;
+      const char* when = fork ? "after fork()" : "after clone()";
+      same_rows(7, *copy, read_all(*origin), when);
+      for (int p = half; p < tokens_; ++p) feed(*origin, a_, p, p + 1), feed(*copy, mixed, p, p + 1);
+      same_rows(7, *origin, rows_a, when);
+      same_rows(7, *copy, rows_mixed, when);
+      origin->clear();
+      same_rows(7, *copy, rows_mixed, when);
+    }
+  }
+
+  void any_chunking() {
+    const Cache slow = make_();
+    const Outputs expected = feed(*slow, a_);
+    const auto rows = read_all(*slow);
+    for (const std::vector<int>& chunks : {std::vector<int>{1}, {tokens_}, {2, 3, 5, 7, 11}, {tokens_ - 2, 1}, {16}})
+      for (const Tiles tiles : {Tiles{32, 256}, {5, 7}, {1, 1}}) {
+        const Cache cache = make_();
+        const Threads threads(chunks[0] == 16 ? 2 : 1);
+        const double error = worst(feed(*cache, a_, 0, tokens_, chunks, tiles), expected);
+        if (!(error <= policy_.attention_tolerance))
+          breach(8, "in chunks of ", chunks[0], ", attention differs by ", error, " from token by token");
+        same_rows(8, *cache, rows, "after appending in chunks");
+      }
+  }
+
+  void rewinding() {
+    for (const int n : {tokens_, tokens_ - 1, tokens_ / 2, 1, 0}) {
+      const Cache cache = make_(), never = make_();
+      feed(*cache, a_);
+      cache->rewind(n);
+      for (int l = 0; l < shape_.layers; ++l)
+        if (cache->length(l) != n) breach(9, "after rewind(", n, "), length says ", cache->length(l));
+      const Text mixed = a_.then(n, b_);
+      feed(*never, mixed, 0, n);
+      same_rows(9, *cache, read_all(*never), "after rewind");
+      if (cache->memory().used_bytes != never->memory().used_bytes)
+        breach(9, "after rewind(", n, "), ", cache->memory().used_bytes, " bytes are used instead of ",
+               never->memory().used_bytes);
+      const Outputs expected = feed(*never, mixed, n, tokens_, {3}), got = feed(*cache, mixed, n, tokens_, {3});
+      if (!(worst(got, expected) == 0)) breach(9, "after rewind(", n, "), attention over other tokens differs");
+      same_rows(9, *cache, read_all(*never), "after rewind and other tokens");
+    }
+  }
+
+  /// Every thread stands inside a block of its own layer and head until all do, then reads it.
+  void several_readers() {
+    const Cache cache = make_();
+    feed(*cache, a_);
+    const int heads = shape_.layers * shape_.kv_heads, readers = std::max(2, std::min(heads, 4));
+    const auto read = [&](int reader, const std::function<void()>& inside) {
+      const int layer = reader % heads / shape_.kv_heads, head = reader % heads % shape_.kv_heads;
+      return cache->read(
+          layer, head, [](int, const std::string&) {}, inside);
+    };
+    std::vector<Rows> expected, seen(static_cast<std::size_t>(readers));
+    for (int i = 0; i < readers; ++i) expected.push_back(read(i, [] {}));
+    std::atomic<int> waiting = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < readers; ++i)
+      threads.emplace_back([&, i] {
+        bool met = false;
+        Rows rows = read(i, [&] {
+          if (std::exchange(met, true)) return;
+          ++waiting;  // a cache that lets one reader in at a time is slow, not wrong: give up after a while
+          const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+          while (waiting < readers && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        });
+        for (int again = 0; again < 10; ++again)
+          if (read(i, [] {}) != expected[std::size_t(i)]) rows.clear();
+        seen[std::size_t(i)] = rows;
+      });
+    for (std::thread& thread : threads) thread.join();
+    if (seen != expected) breach(10, "several threads at once read other rows than one alone");
+  }
+
+  const std::function<Cache()>& make_;
+  Policy policy_;
+  kvcache::CacheShape shape_;
+  int tokens_;
+  Text a_, b_;
+  std::vector<Breach> breaches_;
+};
+
+}  // namespace
+
+std::vector<Breach> broken_laws_of(const std::function<Cache()>& make, Policy policy) {
+  return Trial(make, std::move(policy)).run();
+}
+
+}  // namespace cache_laws
