@@ -111,7 +111,9 @@ inline std::string plot(const std::vector<Curve>& curves, const std::string& uni
   for (int y = 0; y < height; ++y) {
     const bool labelled = y % 4 == 0 || y == height - 1;
     const std::string label = labelled ? fmt::format("{:.3g}", top * (height - y) / height) : "";
-    text += fmt::format("{:>9} |{}\n", y == height - 1 ? "0" : label, lines[std::size_t(y)]);
+    std::string& line = lines[std::size_t(y)];
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += fmt::format("{:>9} |{}\n", y == height - 1 ? "0" : label, line);
   }
   text += fmt::format("{:>9} +{:->{}}\n{:>9}  1{:>{}}\n", unit, "", width, "", length, width - 1);
   for (const Curve& curve : curves) text += fmt::format("{:>11} {}  {}\n", "", curve.mark, curve.name);

@@ -1,5 +1,5 @@
 // Attention by hand: four tokens have been read, the fifth comes. It is computed twice, without and with a cache.
-// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/01_the_fifth_token.cpp -o fifth && ./fifth
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/01_the_fifth_token.cpp && ./a.out
 #include <cstdio>
 #include <kvcache/attention/reference.hpp>
 

@@ -1,5 +1,5 @@
 // One layer and its cache: keys and values are appended as tokens come; attention reads them block by block.
-// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/02_a_growing_cache.cpp -o grow && ./grow
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/02_a_growing_cache.cpp && ./a.out
 #include <cstdio>
 #include <kvcache/attention/attention.hpp>
 #include <kvcache/cache/contiguous_cache.hpp>

@@ -1,5 +1,5 @@
 // A trained model writes: read the prompt in one pass, then one token at a time.
-// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/03_generate.cpp -lpcre2-8 -o generate && ./generate
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/03_generate.cpp -lpcre2-8 && ./a.out
 #include <iostream>
 #include <kvcache/io.hpp>
 #include <kvcache/kvcache.hpp>

@@ -1,6 +1,6 @@
 // The price of a cache: 2 x layers x kv heads x head_dim x bytes for each token. Fewer kv heads, smaller cache.
 // Three trained models that differ in nothing but kv heads: MHA (6 of 6), GQA (2 of 6), MQA (1 of 6).
-// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/05_memory_of_heads.cpp -lpcre2-8 -o heads && ./heads
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/05_memory_of_heads.cpp -lpcre2-8 && ./a.out
 #include <cstdio>
 #include <kvcache/io.hpp>
 #include <kvcache/kvcache.hpp>

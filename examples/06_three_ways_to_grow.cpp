@@ -1,5 +1,5 @@
 // Where the room for the next token comes from: a full copy each time, doubling, or all at the start.
-// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/06_three_ways_to_grow.cpp -o ways && ./ways
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/06_three_ways_to_grow.cpp && ./a.out
 #include <chrono>
 #include <cstdio>
 #include <kvcache/cache/contiguous_cache.hpp>

@@ -1,5 +1,5 @@
 // Keys and values are kept. Why not queries? Because the query of an earlier token is never asked for again.
-// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/07_why_no_query_cache.cpp -o queries && ./queries
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/07_why_no_query_cache.cpp && ./a.out
 #include <cstdio>
 #include <kvcache/attention/attention.hpp>
 #include <kvcache/cache/contiguous_cache.hpp>

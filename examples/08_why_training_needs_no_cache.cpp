@@ -1,6 +1,5 @@
 // Training knows the whole text. One parallel pass gives, at every position, the logits that cached decoding gives
-// there: there are no steps between which something could be kept. g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3
-// examples/08_why_training_needs_no_cache.cpp -lpcre2-8 && ./a.out
+// g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/08_why_training_needs_no_cache.cpp -lpcre2-8 && ./a.out
 #include <chrono>
 #include <cmath>
 #include <cstdio>
