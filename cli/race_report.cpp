@@ -21,12 +21,8 @@ std::string title(const Race& race, const Run& run) {
 
 void print_times(const Race& race) {
   for (const Run& run : race.runs)
-    fmt::print("{}: {} ± {} seconds\n", title(race, run), readable_seconds(run.mean()),
-               fmt::format("{:.{}f}", run.deviation(),
-                           run.mean() >= 10    ? 1
-                           : run.mean() >= 1   ? 2
-                           : run.mean() >= 0.1 ? 3
-                                               : 4));
+    fmt::print("{0}: {1:.{3}f} ± {2:.{3}f} seconds\n", title(race, run), run.mean(), run.deviation(),
+               decimals_for(run.mean()));
   if (std::any_of(race.runs.begin(), race.runs.end(), [](const Run& r) { return r.deviation() > 0.2 * r.mean(); }))
     fmt::print("note: the times of one run differ by more than 20 %: the machine was busy; run it again\n");
   for (std::size_t i = 1; i < race.runs.size(); ++i) {
@@ -171,10 +167,14 @@ nlohmann::json to_json(const Race& race) {
 
 std::string to_csv(const Race& race) {
   std::string csv = "token";
-  for (const Run& run : race.runs) csv += "," + run.cache + "_ms";
-  for (int token = 0; token < race.tokens; ++token) {
+  std::vector<std::vector<double>> medians;  // [runs][tokens]
+  for (const Run& run : race.runs) {
+    csv += "," + run.cache + "_ms";
+    medians.push_back(run.median_step_seconds());
+  }
+  for (std::size_t token = 0; token < std::size_t(race.tokens); ++token) {
     csv += fmt::format("\n{}", token + 1);
-    for (const Run& run : race.runs) csv += fmt::format(",{:.6g}", 1e3 * run.median_step_seconds()[std::size_t(token)]);
+    for (const auto& run_medians : medians) csv += fmt::format(",{:.6g}", 1e3 * run_medians[token]);
   }
   return csv + "\n";
 }

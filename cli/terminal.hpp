@@ -25,10 +25,8 @@ inline std::string readable_bytes(double bytes) {
   while (bytes >= 1024 && unit < 5) bytes /= 1024, ++unit;
   return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : bytes < 10 ? 2 : 1, units[unit]);
 }
-/// Three significant digits at least: 21.7, 1.23, 0.0456.
-inline std::string readable_seconds(double seconds) {
-  return fmt::format("{:.{}f}", seconds, seconds >= 10 ? 1 : seconds >= 1 ? 2 : seconds >= 0.1 ? 3 : 4);
-}
+/// Decimals that give three significant digits at least: 21.7, 1.23, 0.0456.
+inline int decimals_for(double seconds) { return seconds >= 10 ? 1 : seconds >= 1 ? 2 : seconds >= 0.1 ? 3 : 4; }
 
 /// A bar on standard error for what takes longer than a second, if that is a terminal; else nothing.
 class Progress {
@@ -89,8 +87,7 @@ inline std::string plot(const std::vector<Curve>& curves, const std::string& uni
     length = std::max(length, curve.values.size());
     std::vector<double> sorted = curve.values;
     std::sort(sorted.begin(), sorted.end());
-    if (!sorted.empty())
-      top = std::max(top, sorted[sorted.size() * 98 / 100 - (sorted.size() * 98 / 100 == sorted.size())]);
+    if (!sorted.empty()) top = std::max(top, sorted[sorted.size() * 98 / 100]);
   }
   if (length == 0 || top <= 0) return "";
   width = int(std::min<std::size_t>(std::size_t(width), length));

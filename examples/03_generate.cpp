@@ -16,7 +16,7 @@ int main() {
   std::cout << prompt;
   kvcache::Utf8Stream stream;  // a token may end in the middle of a character
   kvcache::generate(transformer, cache, tokenizer.encode(prompt),
-                    {.tokens = 60, .sampling = {.temperature = 0.7, .top_k = 40, .seed = 3}},
+                    {.tokens = 60, .sampling = {.temperature = 0.7, .top_k = 40, .seed = 9}},
                     [&](const kvcache::Step<float>& step) { std::cout << stream.add(tokenizer.bytes_of(step.token)); });
   std::cout << stream.finish() << "\n\n";
   std::cout << "The cache holds " << cache.length(0) << " tokens in " << cache.memory().used_bytes << " bytes.\n";

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "kvcache/attention/reference.hpp"
-#include "kvcache/core/random.hpp"
+#include "random_matrix.hpp"
 
 using namespace kvcache;
 
@@ -29,11 +29,6 @@ struct Pieces {
   OnlineSoftmax<double> softmax{out(sums), out(state)};
   void absorb(Matrix<double> scores, const Matrix<double>& values) { softmax.absorb(out(scores), ValuesOnly{&values}); }
 };
-Matrix<double> random_matrix(int rows, int columns, Random& random, double size = 1) {
-  Matrix<double> m(rows, columns);
-  for (double& x : m.reshaped()) x = random.uniform(-size, size);
-  return m;
-}
 Matrix<double> output_of(const OnlineSoftmax<double>& softmax, int query) {
   Matrix<double> output(1, dim);
   softmax.output(query, output.data());

@@ -123,6 +123,8 @@ TEST_CASE("a config.json that cannot be used is refused with a sentence") {
   says("gpt2", {{"n_head", 5}}, "'n_embd' 32 is not a multiple of 'n_head' 5");
   says("gpt2", {{"activation_function", "relu"}}, "activation 'relu' is not supported for GPT-2; gelu_new is");
   says("gpt2", {{"scale_attn_by_inverse_layer_idx", true}}, "attention scaled otherwise");
+  says("llama_gqa", {{"eos_token_id", -1}}, "'eos_token_id' holds -1, not a token id");
+  says("llama_gqa", {{"eos_token_id", {0, -2}}}, "'eos_token_id' holds -2, not a token id");
   CHECK(sentence_of("llama_gqa", nlohmann::json::object()) == "accepted");
 }
 

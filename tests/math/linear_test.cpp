@@ -3,17 +3,12 @@
 #include <doctest/doctest.h>
 
 #include "instances.hpp"
-#include "kvcache/core/random.hpp"
+#include "random_matrix.hpp"
 #include "threads.hpp"
 
 using namespace kvcache;
 
 namespace {
-Matrix<double> random_matrix(int rows, int columns, Random& random) {
-  Matrix<double> m(rows, columns);
-  for (double& x : m.reshaped()) x = random.uniform(-1, 1);
-  return m;
-}
 /// Sum by sum.
 Matrix<double> slow(const Matrix<double>& x, const Matrix<double>& weights, const Vector<double>& bias) {
   Matrix<double> y(x.rows(), weights.rows());

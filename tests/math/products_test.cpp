@@ -1,19 +1,13 @@
+#include "kvcache/math/products.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
 
 #include "instances.hpp"
-#include "kvcache/core/random.hpp"
+#include "random_matrix.hpp"
 
 using namespace kvcache;
-
-namespace {
-Matrix<double> random_matrix(int rows, int columns, Random& random) {
-  Matrix<double> m(rows, columns);
-  for (double& x : m.reshaped()) x = random.uniform(-1, 1);
-  return m;
-}
-}  // namespace
 
 TEST_CASE("the four products are sums of products, also within wider matrices") {
   Random random(1);

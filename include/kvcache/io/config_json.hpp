@@ -24,7 +24,6 @@ class ConfigJson {
     return get_field_or<T>(json_, key, otherwise, path_);
   }
   const nlohmann::json* find(const char* key) const { return find_field(json_, key, path_); }
-  const std::string& path() const { return path_; }
   void require(bool condition, const auto&... why) const { check(condition, path_, ": ", why...); }
 
   /// hidden / heads, for files that do not say head_dim.
@@ -55,9 +54,15 @@ class ConfigJson {
     const nlohmann::json* value = find(key);
     const std::string where = path_ + ": '" + key + "'";
     if (value == nullptr) return {};
-    if (!value->is_array()) return {json_as<int>(*value, where)};
     std::vector<int> ids;
-    for (const nlohmann::json& id : *value) ids.push_back(json_as<int>(id, where));
+    const auto add = [&](const nlohmann::json& id) {
+      ids.push_back(json_as<int>(id, where));
+      check(ids.back() >= 0, where, " holds ", ids.back(), ", not a token id");
+    };
+    if (value->is_array())
+      for (const nlohmann::json& id : *value) add(id);
+    else
+      add(*value);
     return ids;
   }
 
