@@ -58,7 +58,7 @@ FAULTS = [
     ("cache/check_append.hpp", "first_position != cache.length(layer)", "first_position > cache.length(layer)", CACHE),
     ("cache/rows/float_rows.hpp", "std::size_t(head) * std::size_t(slots) * std::size_t(shape_.head_dim)",
      "std::size_t(head) * std::size_t(slots_) * std::size_t(shape_.head_dim)", ROWS),
-    ("cache/rows/float_rows.hpp", "side->data() + at(head, to)", "side->data() + at(0, to)", ROWS),
+    ("cache/rows/float_rows.hpp", "side->data() + offset(head, to)", "side->data() + offset(0, to)", ROWS),
     ("cache/rows/row_block.hpp", "first_position + first, position_gap", "first_position, position_gap", ROWS),
     ("cache/rows/row_block.hpp", "first_position + first, position_gap", "first_position + first, 0", ROWS),
     ("cache/rows/row_products.hpp", "std::min(at_once, rows - first)", "std::min(at_once, rows)", ROWS),
