@@ -6,7 +6,7 @@
 #include "commands.hpp"
 #include "json_output.hpp"
 #include "kvcache/text.hpp"
-#include "model_choice.hpp"
+#include "loading.hpp"
 
 namespace kvcache::cli {
 namespace {
@@ -23,7 +23,7 @@ void run_generate(const GenerateChoice& choice) {
   check(!chosen.is_shape(), "generate: ", choice.model,
         " has random weights and no tokenizer, so it writes no text; use race or memory for shapes");
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
-  const Model<float> model = load<float>(chosen, /*seed*/ 0);
+  const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0);
   Transformer<float> transformer(model);
   Work work;
   const std::vector<int> prompt = [&] {

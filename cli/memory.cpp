@@ -8,7 +8,7 @@
 #include <set>
 
 #include "commands.hpp"
-#include "model_choice.hpp"
+#include "common/model_choice.hpp"
 #include "terminal.hpp"
 
 namespace kvcache::cli {

@@ -7,6 +7,8 @@
 
 #include "commands.hpp"
 #include "json_output.hpp"
+#include "kvcache/core/statistics.hpp"
+#include "loading.hpp"
 #include "terminal.hpp"
 
 namespace kvcache::cli {
@@ -25,8 +27,7 @@ std::vector<double> Run::median_step_seconds() const {
   for (std::size_t step = 0; step < step_seconds[0].size(); ++step) {
     std::vector<double> all;
     for (const auto& repeat : step_seconds) all.push_back(repeat[step]);
-    std::sort(all.begin(), all.end());
-    medians.push_back((all[all.size() / 2] + all[(all.size() - 1) / 2]) / 2);
+    medians.push_back(median(std::move(all)));
   }
   return medians;
 }
@@ -98,7 +99,7 @@ void add_proof(Race& race, const RaceChoice& choice, const Model<float>& model) 
   }
   if (choice.proof != "double") return;
   Progress progress("proof in double", race.tokens);
-  race.proof.in_double = prove(load<double>(race.model, choice.seed), race, *cached, progress);
+  race.proof.in_double = prove(load_with_notice<double>(race.model, choice.seed), race, *cached, progress);
 }
 
 void check_choice(const RaceChoice& choice, const ModelConfig& config) {
@@ -119,7 +120,7 @@ void run_race(RaceChoice choice) {
   std::vector<std::vector<int>> prompts;
   for (const int count : choice.prompt_tokens)
     prompts.push_back(prompt_ids(chosen, tokenizer, choice.prompt, count, choice.seed));
-  const Model<float> model = load<float>(chosen, choice.seed);
+  const Model<float> model = load_with_notice<float>(chosen, choice.seed);
 
   std::vector<Race> races;
   const int most = *std::max_element(choice.tokens.begin(), choice.tokens.end());

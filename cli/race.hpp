@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "model_choice.hpp"
+#include "common/model_choice.hpp"
 
 namespace kvcache::cli {
 

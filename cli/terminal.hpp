@@ -11,22 +11,9 @@
 #include <string>
 #include <vector>
 
-namespace kvcache::cli {
+#include "common/readable.hpp"
 
-/// "1,536 B (1.5 KiB)": exact, then readable.
-inline std::string with_commas(std::int64_t number) {
-  std::string digits = std::to_string(number);
-  for (int at = int(digits.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3) digits.insert(std::size_t(at), ",");
-  return digits;
-}
-inline std::string readable_bytes(double bytes) {
-  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  int unit = 0;
-  while (bytes >= 1024 && unit < 5) bytes /= 1024, ++unit;
-  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : bytes < 10 ? 2 : 1, units[unit]);
-}
-/// Decimals that give three significant digits at least: 21.7, 1.23, 0.0456.
-inline int decimals_for(double seconds) { return seconds >= 10 ? 1 : seconds >= 1 ? 2 : seconds >= 0.1 ? 3 : 4; }
+namespace kvcache::cli {
 
 /// A bar on standard error for what takes longer than a second, if that is a terminal; else nothing.
 class Progress {

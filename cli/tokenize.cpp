@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "commands.hpp"
-#include "model_choice.hpp"
+#include "common/model_choice.hpp"
 #include "terminal.hpp"
 
 namespace kvcache::cli {

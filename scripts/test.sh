@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install_packages.sh
-install_packages "${build_packages[@]}" clang libomp-dev doctest-dev libbenchmark-dev python3
+install_packages "${build_packages[@]}" "${gui_packages[@]}" clang libomp-dev doctest-dev libbenchmark-dev python3 \
+  xvfb xauth xdotool
+scripts/fetch_gui.sh
 
 for preset in dev sanitize; do
   echo "== $preset: configure and build"

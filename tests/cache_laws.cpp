@@ -1,9 +1,10 @@
-// The ten laws, each a function below. Read cache_laws.hpp first.
+// The laws, each a function below. Read cache_laws.hpp first.
 #include "cache_laws.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -62,7 +63,7 @@ class Trial {
         breach(8, "chunk_limit is ", limit, ", so nothing can ever be appended");
         return breaches_;
       }
-    attempt(6, &Trial::token_by_token);  // laws 1, 2, 3 and 6
+    attempt(6, &Trial::token_by_token);  // laws 1, 2, 3, 6 and 11
     attempt(4, &Trial::reading_allocates_nothing);
     attempt(5, &Trial::cleared_is_new);
     attempt(7, &Trial::two_caches);
@@ -139,15 +140,29 @@ class Trial {
     return worst;
   }
 
-  // Laws 1, 2, 3 and 6.
+  // Laws 1, 2, 3, 6 and 11.
   void token_by_token() {
     const Cache cache = make_();
     for (int p = 0; p < tokens_; ++p) {
       const Outputs outputs = feed(*cache, a_, p, p + 1);
       for (int l = 0; l < shape_.layers; ++l) {
         if (cache->length(l) != p + 1) breach(1, "after ", p + 1, " tokens, length says ", cache->length(l));
-        for (int h = 0; h < shape_.kv_heads; ++h) look(read(*cache, l, h), l, h, p, outputs[std::size_t(l)]);
+        for (int h = 0; h < shape_.kv_heads; ++h) {
+          const Rows rows = read(*cache, l, h);
+          look(rows, l, h, p, outputs[std::size_t(l)]);
+          lie_apart(rows, cache->slots(l));
+        }
       }
+    }
+  }
+  void lie_apart(const Rows& rows, int slots) {
+    std::map<int, int> position_in;  // [slot]
+    for (const Row& row : rows) {
+      if (row.slot < 0 || row.slot >= slots)
+        breach(11, "position ", row.position, " lies in slot ", row.slot, ", but there are only ", slots);
+      const auto [other, is_free] = position_in.try_emplace(row.slot, row.position);
+      if (!is_free && other->second != row.position)
+        breach(11, "positions ", other->second, " and ", row.position, " both lie in slot ", row.slot);
     }
   }
   void look(const Rows& rows, int layer, int head, int newest, const Matrix<double>& output) {

@@ -20,6 +20,7 @@
 //  8  Any chunking of the appends leaves the same rows and the same attention.
 //  9  rewind(n) then append equals never having appended what was taken back. (Only if it can rewind.)
 // 10  for_each_block may be called by several threads at once.
+// 11  No two rows of a head lie in one slot, and every slot is one of the layer's slots().
 //
 // Rows are read through the two products that attention uses, with unit vectors, so any format can be read.
 // The laws themselves are in cache_laws.cpp, compiled once for all caches; allocations.cpp is needed too.
@@ -59,9 +60,11 @@ struct Breach {
 
 /// A cached token as one head sees it.
 struct Row {
-  int position, gap;
-  std::vector<double> key, value;  // [head_dim]
-  bool operator==(const Row&) const = default;
+  int position, gap, slot;
+  std::vector<double> key, value;            // [head_dim]
+  bool operator==(const Row& other) const {  // where a row lies is the cache's own affair
+    return position == other.position && gap == other.gap && key == other.key && value == other.value;
+  }
 };
 using Rows = std::vector<Row>;
 using Complain = std::function<void(int law, const std::string& how)>;
@@ -80,6 +83,7 @@ struct Subject {
   virtual ~Subject() = default;
   virtual kvcache::CacheShape shape() const = 0;
   virtual int length(int layer) const = 0;
+  virtual int slots(int layer) const = 0;
   virtual int chunk_limit(int layer) const = 0;
   virtual kvcache::MemoryUse memory() const = 0;
   virtual void clear() = 0;
@@ -105,6 +109,7 @@ class SubjectOf : public Subject {
 
   kvcache::CacheShape shape() const override { return cache_.shape(); }
   int length(int layer) const override { return cache_.length(layer); }
+  int slots(int layer) const override { return cache_.slots(layer); }
   int chunk_limit(int layer) const override { return cache_.chunk_limit(layer); }
   kvcache::MemoryUse memory() const override { return cache_.memory(); }
   void clear() override { cache_.clear(); }
@@ -164,11 +169,11 @@ class SubjectOf : public Subject {
       for (int h = 0; h < shape().kv_heads; ++h)
         cache_.for_each_block(l, h, [&](const auto& whole) {
           const auto block = whole.slice(0, whole.rows());
-          sum += block.position(block.rows() - 1);
+          sum += block.position(block.rows() - 1) + block.slot(block.rows() - 1);
           block.score(in(query), out(scores.leftCols(block.rows())));
           block.accumulate(in(weights.leftCols(block.rows())), out(output));
         });
-    sum += int(memory().used_bytes) + length(0) + chunk_limit(0);
+    sum += int(memory().used_bytes) + length(0) + chunk_limit(0) + slots(0);
     return sum == -1 ? -1 : ledger.count();  // sum: so that nothing is optimised away
   }
 
@@ -188,7 +193,7 @@ class SubjectOf : public Subject {
     block.accumulate(in(picks), out(values));  // it must add: so twice gives the double, exactly
     Rows rows;
     for (int r = 0; r < n; ++r) {
-      Row row{block.position(r), block.position_gap, {}, {}};
+      Row row{block.position(r), block.position_gap, block.slot(r), {}, {}};
       for (int d = 0; d < dim; ++d)
         row.key.push_back(double(keys(d, r))), row.value.push_back(double(values(r, d)) / 2);
       rows.push_back(row);
@@ -197,7 +202,7 @@ class SubjectOf : public Subject {
   }
   Row read_row(const auto& block) const {
     const int dim = shape().head_dim;
-    Row row{block.position(0), block.position_gap, {}, {}};
+    Row row{block.position(0), block.position_gap, block.slot(0), {}, {}};
     Numbers unit = Numbers::Zero(1, dim), key(1, 1), value = Numbers::Zero(1, dim);
     const Numbers one = ones(1, 1);
     block.accumulate(in(one), out(value));
@@ -210,7 +215,7 @@ class SubjectOf : public Subject {
     return row;
   }
   static bool close(const Row& x, const Row& y) {
-    bool close = x.position == y.position && x.gap == y.gap;
+    bool close = x.position == y.position && x.gap == y.gap && x.slot == y.slot;
     for (std::size_t d = 0; d < x.key.size(); ++d)
       close = close && std::abs(x.key[d] - y.key[d]) <= 1e-6 && std::abs(x.value[d] - y.value[d]) <= 1e-6;
     return close;

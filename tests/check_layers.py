@@ -18,8 +18,9 @@ MAY_INCLUDE = {  # lowest layer first; a folder may always include itself
     "model": "core math position cache/concept cache/shape attention",
     "io": "core model text position cache/concept cache/shape",
     "decode": "core math model cache/concept cache/shape",
+    "observe": "core model io decode cache/concept cache/shape",
 }
-EXTERNAL = {"text": r"pcre2\.h", "io": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
+EXTERNAL = {"text": r"pcre2\.h", "io": r"nlohmann/.*", "observe": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
 
 
 def problems(root):

@@ -25,6 +25,12 @@ ROPE = ["position/rope_test.cpp"]
 MODEL = ["model/transformer_test.cpp"]
 SAMPLING = ["decode/sampling_test.cpp"]
 GENERATE = ["decode/generate_test.cpp"]
+TIMELINE = ["observe/timeline_test.cpp"]
+TRACED = ["observe/traced_decoding_test.cpp"]
+TRACED_CACHE = ["observe/traced_cache_test.cpp"]
+READ_ROWS = ["observe/read_rows_test.cpp"]
+COMPARED = ["observe/compared_decoding_test.cpp"]
+FILE = ["observe/timeline_file_test.cpp"]
 
 # (header, what stands there, what is planted instead, the tests that must notice)
 FAULTS = [
@@ -59,8 +65,10 @@ FAULTS = [
     ("cache/rows/float_rows.hpp", "std::size_t(head) * std::size_t(slots) * std::size_t(shape_.head_dim)",
      "std::size_t(head) * std::size_t(slots_) * std::size_t(shape_.head_dim)", ROWS),
     ("cache/rows/float_rows.hpp", "side->data() + offset(head, to)", "side->data() + offset(0, to)", ROWS),
-    ("cache/rows/row_block.hpp", "first_position + first, position_gap", "first_position, position_gap", ROWS),
-    ("cache/rows/row_block.hpp", "first_position + first, position_gap", "first_position + first, 0", ROWS),
+    ("cache/rows/row_block.hpp", "first_slot + first, first_position + first", "first_slot + first, first_position", ROWS),
+    ("cache/rows/row_block.hpp", "first_slot + first, first_position + first", "first_slot, first_position + first",
+     TRACED_CACHE),
+    ("cache/rows/row_block.hpp", "            position_gap};", "            0};", ROWS),
     ("cache/rows/row_products.hpp", "std::min(at_once, rows - first)", "std::min(at_once, rows)", ROWS),
     ("cache/rows/row_products.hpp", "scores.middleCols(first, rows.rows())", "scores.middleCols(0, rows.rows())", ROWS),
     ("cache/rows/row_products.hpp", "at(weights, i, first)", "at(weights, i, 0)", ROWS),
@@ -91,6 +99,32 @@ FAULTS = [
     ("model/transformer.hpp", "position + t, at(x, t, 0)", "t, at(x, t, 0)", MODEL),
     ("model/transformer.hpp", "x.bottomRows(1)", "x.topRows(1)", MODEL),
     ("model/transformer.hpp", "model_.weights.output_matrix()", "model_.weights.embedding", MODEL),
+    ("observe/timeline.hpp", "size_of_head(first_position, position - first_position)",
+     "size_of_head(first_position, position - first_position + 1)", TIMELINE),
+    ("observe/timeline.hpp", "position - prompt_length() + 1", "position - prompt_length()", TIMELINE),
+    ("observe/timeline.hpp", "std::size_t(position - record.first_position)", "std::size_t(0)", TIMELINE),
+    ("observe/read_rows.hpp", "block.slice(first, rows)", "block.slice(0, rows)", READ_ROWS),
+    ("observe/read_rows.hpp", "values.row(part.position(r) - first_position)", "values.row(r)", READ_ROWS),
+    ("observe/read_rows.hpp", "read.setZero();", "", READ_ROWS),
+    ("observe/traced_cache.hpp", "now.slot_of(p) < 0", "now.slot_of(p) <= 0", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "before.rows(), bytes", "cache_.length(layer), bytes", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "row.first_slot == last->first_slot + last->rows &&", "", TRACED_CACHE),
+    ("observe/traced_decoding.hpp", "record.first_position = recorded_", "record.first_position = recorded_ + 1",
+     TRACED),
+    ("observe/traced_decoding.hpp", "positions_[c] <= first_position + t", "positions_[c] < first_position + t",
+     TRACED),
+    ("observe/traced_decoding.hpp", "kept.offset(kv_head * group + g,", "kept.offset(kv_head + g * config_.kv_heads,",
+     TRACED),
+    ("observe/traced_decoding.hpp", "(numbers.rows() - 1) * numbers.outerStride()", "0", TRACED),
+    ("observe/compared_decoding.hpp", "scratch_.clear();", "", COMPARED),
+    ("observe/compared_decoding.hpp", "with_ = Sampler(sampling_), without_ = Sampler(sampling_);", "", COMPARED),
+    ("observe/comparison.hpp", "first_other_token_ < 0 && step.token_with", "step.token_with", COMPARED),
+    ("observe/timeline_file.hpp", "read_elements(tensor.element, from, numbers(step), part(step).data() + head",
+     "read_elements(tensor.element, from, numbers(step), part(step).data() + 0 * head", FILE),
+    ("observe/timeline_fields.hpp", 'each("rope_theta", c.rope_theta)', "(void)each", FILE),
+    ("observe/timeline_checks.hpp", "<= (*side)[i].first,", "<= (*side)[i].first + 1,", FILE),
+    ("io/write_safetensors.hpp", "std::filesystem::remove(temporary, error);", "", ["io/write_safetensors_test.cpp"]),
+    ("core/statistics.hpp", "std::sort(numbers.begin(), numbers.end());", "", ["core/statistics_test.cpp"]),
 ]
 
 

@@ -17,6 +17,7 @@ struct BackwardBlock {
 
   int rows() const { return count; }
   int position(int row) const { return newest - first - row; }
+  int slot(int row) const { return first + row; }
   BackwardBlock slice(int from, int rows) const { return {tokens, first + from, rows, column, newest, position_gap}; }
   void score(kvcache::MatrixIn<double> queries, kvcache::MatrixOut<double> scores) const {
     scores.setZero();
@@ -48,6 +49,7 @@ class StudentCache {
 
   kvcache::CacheShape shape() const { return shape_; }
   int length(int layer) const { return length_[std::size_t(layer)]; }
+  int slots(int layer) const { return int(layers_[std::size_t(layer)].size()); }
   int chunk_limit(int layer) const { return std::max(1, window_ - length(layer)); }
   void append(int layer, int first_position, kvcache::MatrixIn<double> keys, kvcache::MatrixIn<double> values) {
     kvcache::check_append("StudentCache", *this, layer, first_position, keys, values);

@@ -136,6 +136,32 @@ TEST_CASE("the hook sees weights that are the reference's, sum to one and show n
   }
 }
 
+TEST_CASE("a hook may choose its layers: the others are computed without it, to the same bits, and counted once") {
+  struct Chooses {
+    int chosen, calls = 0;
+    bool wants(int layer) const { return layer == chosen; }
+    void operator()(int layer, int, int, MatrixIn<double>) { calls += layer == chosen ? 1 : 1000; }
+  };
+  static_assert(ChoosesLayers<Chooses> && !ChoosesLayers<NoHook>);
+  const Text text(3);
+  for (const int threads : {1, 2}) {
+    const Threads scope(threads);
+    Attention<double> attention(text.q_heads(), nullptr, 5, 7);
+    Cache plain(text.shape());
+    Work expected_work;
+    const Matrix<double> output = attended(plain, attention, text, {tokens}, expected_work);
+    for (const int chosen : {0, 1}) {  // the layer that is computed is 0
+      Cache cache(text.shape());
+      Work work;
+      Chooses hook{chosen};
+      CHECK(attended(cache, attention, text, {tokens}, work, hook) == output);
+      CHECK(hook.calls == (chosen == 0 ? kv_heads * ((tokens + 4) / 5) : 0));
+      CHECK(work.multiplications == expected_work.multiplications);
+      CHECK(work.seconds[std::size_t(Part::attention)] > 0);
+    }
+  }
+}
+
 TEST_CASE("weights come in visiting order, whatever that is") {
   const Text text(3);
   StudentCache cache(text.shape());  // newest first, in blocks of three

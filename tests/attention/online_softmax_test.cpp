@@ -20,6 +20,7 @@ struct ValuesOnly {
   int rows() const { return int(values->rows()); }
   ValuesOnly slice(int, int) const { return *this; }
   int position(int row) const { return row; }
+  int slot(int row) const { return row; }
   void score(MatrixIn<double>, MatrixOut<double>) const {}
   void accumulate(MatrixIn<double> weights, MatrixOut<double> output) const { output += weights * *values; }
 };

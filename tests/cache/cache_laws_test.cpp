@@ -55,6 +55,8 @@ TEST_CASE("each law refuses the caches that break it") {
            {Fault::rewind_keeps_rows, 9, "after rewind(40), length says 41"},
            {Fault::rewind_miscounts, 9, "after rewind(1), length says 2"},
            {Fault::one_reader_only, 10, "several threads at once"},
+           {Fault::shares_slots, 11, "lie in slot 0"},
+           {Fault::slots_beyond_room, 11, "but there are only"},
        }) {
     if (c.law == 4 && !allocations::counting()) {
       MESSAGE("law 4 not checked: allocations cannot be counted in this build");

@@ -26,6 +26,8 @@ enum class Fault {
   rewind_keeps_rows,      // law 9
   rewind_miscounts,       // law 9
   one_reader_only,        // law 10
+  shares_slots,           // law 11
+  slots_beyond_room,      // law 11
 };
 
 class WrongCache {
@@ -52,6 +54,7 @@ class WrongCache {
 
   kvcache::CacheShape shape() const { return inner_->shape(); }
   int length(int layer) const { return cleared_ ? 0 : inner_->length(layer); }
+  int slots(int layer) const { return inner_->slots(layer); }
   int chunk_limit(int) const { return fault_ == Fault::takes_no_chunk ? 0 : kvcache::unlimited; }
   void append(int layer, int first_position, kvcache::MatrixIn<double> keys, kvcache::MatrixIn<double> values) {
     if (cleared_) inner_->clear(), cleared_ = false;
@@ -89,6 +92,13 @@ class WrongCache {
           const std::vector<int> order(std::size_t(rows), 0);
           return visit(block.slice(order[0], rows));
         }
+        case Fault::shares_slots:
+          block.first_slot = 0;
+          return rows > 1 ? visit(block.slice(0, 1)), block.first_slot = -1,
+                                                      visit(block.slice(1, rows - 1)) : visit(block);
+        case Fault::slots_beyond_room:
+          block.first_slot = slots(layer) - rows + 1;
+          return visit(block);
         case Fault::forgets:
           return rows > 20 ? visit(block.slice(rows - 20, 20)) : visit(block);
         case Fault::one_reader_only: {  // unpacks into work space that all readers share

@@ -164,6 +164,24 @@ TEST_CASE("a decoding can be driven by hand, and says when it is done") {
   CHECK_THROWS_WITH_AS(decoding.next(), "generate: all 2 tokens are written; start anew for more", Error);
 }
 
+TEST_CASE("a step may be watched: the hook sees weights and stages of every layer, and changes nothing") {
+  struct Watcher {
+    std::vector<int> weights = std::vector<int>(3), stages = std::vector<int>(3);  // calls in each layer
+    void operator()(int layer, int, int, MatrixIn<double>) { ++weights[std::size_t(layer)]; }
+    void see(int layer, Stage, MatrixIn<double>) { ++stages[std::size_t(layer)]; }
+  };
+  Setting s;
+  const auto expected = s.write({.tokens = 3});
+  s.cache.clear();
+  Decoding decoding(s.transformer, s.cache, s.prompt, GenerateOptions{.tokens = 3});
+  for (const int token : expected) {
+    Watcher watcher;
+    CHECK(decoding.next(watcher).token == token);
+    CHECK(watcher.weights == std::vector<int>(3, s.model.config.kv_heads));
+    CHECK(watcher.stages == std::vector<int>(3, int(stage_count)));
+  }
+}
+
 TEST_CASE("requests that cannot be met are refused with a sentence, before anything is computed") {
   Setting s;
   const auto refused = [&](std::vector<int> prompt, const GenerateOptions& options, const char* sentence) {

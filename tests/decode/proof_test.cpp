@@ -24,6 +24,7 @@ class Forgetful {
   Forgetful clone() const { return Forgetful(inner_.clone(), from_); }
   CacheShape shape() const { return inner_.shape(); }
   int length(int layer) const { return inner_.length(layer); }
+  int slots(int layer) const { return inner_.slots(layer); }
   int chunk_limit(int layer) const { return inner_.chunk_limit(layer); }
   void append(int layer, int first, MatrixIn<double> keys, MatrixIn<double> values) {
     inner_.append(layer, first, keys, values);

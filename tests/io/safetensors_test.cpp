@@ -45,6 +45,8 @@ TEST_CASE("a safetensors file gives its tensors by name, in every format that ca
   CHECK(numbers[0] == 1.0f);
   CHECK(numbers[1] == 2.0f);
   CHECK(file.tensors().at("none").bytes.empty());
+  CHECK(file.metadata() == std::map<std::string, std::string>{{"format", "pt"}});
+  CHECK(Safetensors(folder.write("b.safetensors", file_of("{}", ""))).metadata().empty());
 }
 
 TEST_CASE("a safetensors file that contradicts itself is refused with a sentence") {
@@ -61,6 +63,9 @@ TEST_CASE("a safetensors file that contradicts itself is refused with a sentence
   says(file_of("{\"x\": ", ""), "the header is not JSON");
   says(file_of("[]", ""), "not a JSON object");
   says(file_of("{\"x\": 3}", ""), "must be an object");
+  says(file_of(R"({"__metadata__": 3})", ""), "'__metadata__' must be an object");
+  says(file_of(R"({"__metadata__": {"steps": 3}})", ""),
+       "'__metadata__': 'steps' must be a string, but is a number (3)");
   says(header(R"({"dtype": "F32", "shape": [1]})"), "has no 'data_offsets'");
   says(header(R"({"dtype": "F32", "shape": [1], "data_offsets": [0]})"),
        "'data_offsets' has 1 numbers; it must have 2");

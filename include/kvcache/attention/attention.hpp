@@ -24,6 +24,12 @@ int kept_rows(const auto& cache, int layer, int kv_head) {
 /// Nobody wants to see the attention weights.
 struct NoHook {};
 
+/// A hook may choose its layers: the others are computed as fast as without it.
+template <class Hook>
+concept ChoosesLayers = requires(const Hook& hook, int layer) {
+  { hook.wants(layer) } -> std::convertible_to<bool>;
+};
+
 template <class Scalar>
 class Attention {
  public:
@@ -46,6 +52,8 @@ class Attention {
   void attend(const Cache& cache, int layer, MatrixIn<Scalar> queries, int first_position, MatrixOut<Scalar> output,
               Work& work, Hook&& hook = {}) {
     constexpr bool hooked = !std::same_as<std::remove_cvref_t<Hook>, NoHook>;
+    if constexpr (ChoosesLayers<std::remove_cvref_t<Hook>>)
+      if (!hook.wants(layer)) return attend(cache, layer, queries, first_position, output, work);
     const Timed timed(work, Part::attention);
     const int heads = cache.shape().kv_heads, count = int(queries.rows());
     if (queries.cols() != q_heads_ * cache.shape().head_dim || q_heads_ % heads != 0)

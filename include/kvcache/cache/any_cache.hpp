@@ -1,26 +1,15 @@
 // A cache chosen by name at run time, for programs: "growing", "preallocated"... Itself a KeyValueCache.
 #pragma once
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 
+#include "kvcache/cache/cache_names.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 
 namespace kvcache {
-
-/// The names that make_cache knows, with what each does, for help texts and tables.
-struct CacheName {
-  const char* name;
-  const char* what;
-};
-inline constexpr std::array<CacheName, 3> cache_names{{
-    {"growing", "keeps every token; doubles its room when full"},
-    {"preallocated", "keeps every token; all room at the start"},
-    {"concatenating", "keeps every token; new storage and a full copy for each token"},
-}};
 
 /// Decides once per call which policy it holds; the blocks that attention reads are the policy's own.
 template <RowStore Rows>
@@ -39,6 +28,9 @@ class AnyCache {
   }
   int length(int layer) const {
     return std::visit([&](const auto& cache) { return cache.length(layer); }, policy_);
+  }
+  int slots(int layer) const {
+    return std::visit([&](const auto& cache) { return cache.slots(layer); }, policy_);
   }
   int chunk_limit(int layer) const {
     return std::visit([&](const auto& cache) { return cache.chunk_limit(layer); }, policy_);

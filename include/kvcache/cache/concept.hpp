@@ -21,6 +21,7 @@ concept KeyValueBlock = std::copyable<B> && requires(B& block, const B& view, in
   { view.rows() } -> std::convertible_to<int>;
   { view.slice(/*first*/ n, /*rows*/ n) } -> std::same_as<B>;
   { view.position(/*row*/ n) } -> std::convertible_to<int>;  // its place in the text
+  { view.slot(/*row*/ n) } -> std::convertible_to<int>;      // its place in storage; attention never asks, observers do
   block.position_gap = 1;  // tokens forgotten between this block and the query; 0 unless positions are shifted
 };
 
@@ -65,6 +66,7 @@ concept KeyValueCache = std::movable<C> && !std::copyable<C> && KeyValueBlock<ty
                                  detail::AnyVisitor<typename C::Block> visit) {
   { view.shape() } -> std::convertible_to<CacheShape>;
   { view.length(/*layer*/ n) } -> std::convertible_to<int>;  // tokens appended so far, kept or forgotten
+  { view.slots(/*layer*/ n) } -> std::convertible_to<int>;   // rows there is room for
   /// How many tokens may be appended to the layer at once without forgetting a row that one of them may still see.
   { view.chunk_limit(/*layer*/ n) } -> std::convertible_to<int>;
   { cache.append(/*layer*/ n, /*first position*/ n, /*keys*/ m, /*values [n, row_size]*/ m) } -> std::same_as<void>;

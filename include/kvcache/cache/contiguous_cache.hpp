@@ -54,6 +54,7 @@ class ContiguousCache {
 
   CacheShape shape() const { return shape_; }
   int length(int layer) const { return length_[std::size_t(layer)]; }
+  int slots(int layer) const { return rows_[std::size_t(layer)].slots(); }
   int chunk_limit(int /*layer*/) const { return unlimited; }
 
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {

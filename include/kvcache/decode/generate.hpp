@@ -64,15 +64,17 @@ class Decoding {
 
   bool done() const { return done_; }
 
-  /// Feeds what the cache does not hold yet, and chooses the next token. Errors: called when done().
-  const Step<Scalar>& next() {
+  /// Feeds what the cache does not hold yet, and chooses the next token. The hook, if any, sees what Transformer::step
+  /// shows. Errors: called when done().
+  template <class Hook = NoHook>
+  const Step<Scalar>& next(Hook&& hook = {}) {
     check(!done_, "generate: all ", step_.index + 1, " tokens are written; start anew for more");
     const auto start = Timed::Clock::now();
     if (!options_.use_cache) cache_.clear();
     const std::size_t held = std::size_t(cache_.length(0));
     step_.tokens_reused = int(held);
     step_.tokens_fed = int(text_.size() - held);
-    step_.logits = model_.step(cache_, std::span<const int>(text_).subspan(held));
+    step_.logits = model_.step(cache_, std::span<const int>(text_).subspan(held), hook);
     step_.work = model_.work();
     {
       const Timed timed(step_.work, Part::sampling);

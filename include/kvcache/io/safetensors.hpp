@@ -50,6 +50,16 @@ inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& 
   return tensor;
 }
 
+/// The words that may stand in the header beside the tensors: an object of strings.
+inline std::map<std::string, std::string> safetensors_metadata(const nlohmann::json& header, const std::string& path) {
+  std::map<std::string, std::string> metadata;
+  const std::string where = path + ": '__metadata__'";
+  if (const auto found = header.find("__metadata__"); found != header.end())
+    for (const auto& [key, value] : json_object(*found, where).items())
+      metadata.emplace(key, json_as<std::string>(value, where + ": '" + key + "'"));
+  return metadata;
+}
+
 }  // namespace detail
 
 /// The tensors of one file, by name. They view the mapped file, which lives as long as this object.
@@ -74,11 +84,14 @@ class Safetensors {
     const auto data = bytes.subspan(std::size_t(8 + length));
     for (const auto& [name, entry] : header.items())
       if (name != "__metadata__") tensors_.emplace(name, detail::safetensors_tensor(name, entry, data, path_));
+    metadata_ = detail::safetensors_metadata(header, path_);
     check_overlaps();
   }
 
   const std::string& path() const { return path_; }
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  /// What whoever wrote the file says about it; may be empty.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
   void check_overlaps() const {
@@ -95,6 +108,7 @@ class Safetensors {
   std::string path_;
   MappedFile file_;
   std::map<std::string, Tensor> tensors_;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace kvcache

@@ -5,6 +5,7 @@
 #include "kvcache/math/activation.hpp"
 #include "kvcache/math/linear.hpp"
 #include "kvcache/math/norm.hpp"
+#include "kvcache/model/stage.hpp"
 #include "kvcache/model/weights.hpp"
 
 namespace kvcache {
@@ -27,6 +28,12 @@ template <class Scalar>
 void project(const Linear<Scalar>& linear, MatrixIn<Scalar> x, MatrixOut<Scalar> y, Work& work, Part part) {
   project(x, linear.weight, linear.bias, y);
   work.count(part, std::int64_t(x.rows()) * linear.weight.size());
+}
+
+/// Shows a hook the numbers of one stage, if it has a function for them: hook.see(layer, stage, numbers [n, ...]).
+template <class Scalar>
+void show(auto& hook, int layer, Stage stage, const MatrixOut<Scalar>& numbers) {
+  if constexpr (requires { hook.see(layer, stage, in(numbers)); }) hook.see(layer, stage, in(numbers));
 }
 
 /// Runs the layers of a model, one after another; holds the work space they share, so a warm step allocates nothing.
@@ -60,17 +67,21 @@ class DecoderLayer {
       normalise(config_, weights.attention_norm, x, normed);
       project(weights.qkv, in(normed), qkv, work, Part::projection);
       turn(out(qkv.leftCols(q + kv)), work);  // queries and keys; values carry no position
+      show<Scalar>(hook, layer, Stage::normalised, normed);
+      show<Scalar>(hook, layer, Stage::projected, qkv);
       work.queries_computed += n * config_.q_heads;
       work.keys_computed += n * config_.kv_heads;
       for (int head = 0; head < config_.kv_heads; ++head) work.keys_reused += kept_rows(cache, layer, head);
     }
     attention_.append_and_attend(cache, layer, in(qkv.middleCols(q, kv)), in(qkv.middleCols(q + kv, kv)),
                                  in(qkv.leftCols(q)), first_position_, attended, work, hook);
+    show<Scalar>(hook, layer, Stage::attended, attended);
     {
       const Timed timed(work, Part::projection);
       project(weights.attention_out, in(attended), delta, work, Part::projection);
       x += delta;
     }
+    show<Scalar>(hook, layer, Stage::after_attention, x);
     const Timed timed(work, Part::feed_forward);
     auto up = room_.up(n, config_.up_size()), active = room_.active(n, config_.ffn);
     normalise(config_, weights.ffn_norm, x, normed);
@@ -78,6 +89,7 @@ class DecoderLayer {
     activate(up, active);
     project(weights.down, in(active), delta, work, Part::feed_forward);
     x += delta;
+    show<Scalar>(hook, layer, Stage::after_feed_forward, x);
   }
 
  private:

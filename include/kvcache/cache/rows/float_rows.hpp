@@ -56,7 +56,7 @@ class FloatRows {
     const auto part = [&](const Numbers<Stored>& side) {
       return detail::StoredRows<Stored>{side.data() + offset(kv_head, first_slot), rows, shape_.head_dim};
     };
-    return {part(keys_), part(values_), first_position};
+    return {part(keys_), part(values_), first_slot, first_position};
   }
   int slots() const { return slots_; }
   std::size_t bytes_per_slot() const { return 2 * sizeof(Stored) * std::size_t(shape_.row_size()); }

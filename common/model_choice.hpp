@@ -1,4 +1,4 @@
-// Which model a command works with: a folder, an embedded model by name, or random weights of a named shape.
+// Which model a program works with: a folder, an embedded model by name, or random weights of a named shape.
 #pragma once
 
 #include <fmt/core.h>
@@ -7,9 +7,8 @@
 
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
-#include "terminal.hpp"
 
-namespace kvcache::cli {
+namespace kvcache {
 
 inline constexpr std::string_view shape_prefix = "shape:";
 
@@ -35,7 +34,6 @@ inline ModelChoice choose_model(const std::string& name) {
 
 template <class Scalar>
 Model<Scalar> load(const ModelChoice& choice, std::uint64_t seed) {
-  const Notice notice((choice.is_shape() ? "drawing random weights for " : "reading ") + choice.name);
   return choice.is_shape() ? random_model<Scalar>(choice.config, seed) : load_model<Scalar>(choice.folder);
 }
 
@@ -61,8 +59,4 @@ inline std::vector<int> prompt_ids(const ModelChoice& choice, const std::optiona
   return ids;
 }
 
-inline void choose_threads(int threads) {
-  if (threads != 0) set_thread_count(threads);
-}
-
-}  // namespace kvcache::cli
+}  // namespace kvcache

@@ -1,0 +1,225 @@
+// A timeline as a file, to be looked at again without the model. It is a safetensors file, so others can open it too:
+//
+//   from safetensors.numpy import load_file
+//   t = load_file("run.safetensors")
+//   t["keys"]                        # [layers, kv_heads, positions, head_dim]; "values" likewise
+//   t["attention.3"]                 # [q_heads, ...]: of each query, at position p, its p + 1 weights; -1: not kept
+//   t["stages.3.after_feed_forward"] # [steps, hidden]: the newest token; other stages by the names of model/stage.hpp
+//
+// All else is JSON text in the header's __metadata__, under "timeline": also the comparison with and without the cache,
+// if there was one. Attention and stages are there for each layer
+// that was recorded in every step.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kvcache/io/safetensors.hpp"
+#include "kvcache/io/write_safetensors.hpp"
+#include "kvcache/observe/timeline.hpp"
+#include "kvcache/observe/timeline_checks.hpp"
+#include "kvcache/observe/timeline_fields.hpp"
+
+namespace kvcache {
+
+namespace detail {
+
+inline constexpr const char* timeline_format = "kvcache timeline";
+inline constexpr const char* timeline_version = "1";
+
+/// Calls visit(name, shape, heads, numbers, part) for every tensor of a timeline. A step holds its part head by head,
+/// [heads, numbers(step)], in part(step); in the file the steps lie side by side, [heads, numbers of all steps], so
+/// that each head's story is one run of numbers. `steps` have rows, and traces of `layers`.
+void list_tensors(const ModelConfig& c, const auto& steps, const std::vector<int>& layers, auto&& visit) {
+  using Shape = std::vector<std::size_t>;
+  const auto size = [](auto number) { return std::size_t(number); };
+  const std::size_t dim = size(c.head_dim), q_heads = size(c.q_heads), kv_heads = size(c.kv_heads);
+  const auto row_numbers = [dim](const StepRecord& step) { return std::size_t(step.rows) * dim; };
+  const auto weight_numbers = [](const StepRecord& step) {
+    return AttentionWeights::size_of_head(step.first_position, step.rows);
+  };
+  std::size_t positions = 0, weights = 0;
+  for (const StepRecord& step : steps) positions += size(step.rows), weights += weight_numbers(step);
+
+  const Shape rows{size(c.layers), kv_heads, positions, dim};
+  visit(
+      "keys", rows, size(c.layers) * kv_heads, row_numbers, [](auto& step) -> auto& { return step.keys; });
+  visit(
+      "values", rows, size(c.layers) * kv_heads, row_numbers, [](auto& step) -> auto& { return step.values; });
+  for (const int layer : layers) {
+    const auto trace = [layer](auto& step) -> auto& { return step.traces.find(layer)->second; };
+    visit(
+        "attention." + std::to_string(layer), Shape{q_heads, weights}, q_heads,
+        weight_numbers, [trace](auto& step) -> auto& { return trace(step).attention.numbers; });
+    for (std::size_t s = 0; s < stage_count; ++s) {
+      const std::size_t width = size(stage_size(c, Stage(s)));
+      visit(
+          "stages." + std::to_string(layer) + "." + names_of(Stage())[s], Shape{steps.size(), width}, 1,
+          [width](const StepRecord&) { return width; },
+          [ trace, s ](auto& step) -> auto& { return trace(step).stages[s]; });
+    }
+  }
+}
+
+/// Is everything there that the file has room for?
+inline bool is_complete(const LayerTrace& trace, const StepRecord& step, const ModelConfig& config) {
+  const AttentionWeights& a = trace.attention;
+  for (std::size_t s = 0; s < stage_count; ++s)
+    if (trace.stages[s].size() != std::size_t(stage_size(config, Stage(s)))) return false;
+  return a.first_position == step.first_position && a.queries == step.rows && a.q_heads == config.q_heads &&
+         a.numbers.size() ==
+             std::size_t(config.q_heads) * AttentionWeights::size_of_head(step.first_position, step.rows);
+}
+/// The layers that were recorded in every step.
+inline std::vector<int> complete_layers(const ModelConfig& config, std::span<const StepRecord> steps) {
+  std::vector<int> layers;
+  for (int layer = 0; layer < config.layers; ++layer)
+    if (!steps.empty() && std::all_of(steps.begin(), steps.end(), [&](const StepRecord& step) {
+          const auto found = step.traces.find(layer);
+          return found != step.traces.end() && is_complete(found->second, step, config);
+        }))
+      layers.push_back(layer);
+  return layers;
+}
+
+/// [heads, numbers of all steps], from each step's [heads, numbers(step)].
+std::vector<float> side_by_side(std::span<const StepRecord> steps, std::size_t heads, const auto& numbers,
+                                const auto& part) {
+  std::vector<float> joined;
+  for (std::size_t head = 0; head < heads; ++head)
+    for (const StepRecord& step : steps) {
+      const auto first = part(step).begin() + std::ptrdiff_t(head * numbers(step));
+      joined.insert(joined.end(), first, first + std::ptrdiff_t(numbers(step)));
+    }
+  return joined;
+}
+/// The way back.
+void hand_out(const Tensor& tensor, std::vector<StepRecord>& steps, std::size_t heads, const auto& numbers,
+              const auto& part) {
+  for (StepRecord& step : steps) part(step).resize(heads * numbers(step));
+  const std::byte* from = tensor.bytes.data();
+  for (std::size_t head = 0; head < heads; ++head)
+    for (StepRecord& step : steps) {
+      read_elements(tensor.element, from, numbers(step), part(step).data() + head * numbers(step));
+      from += numbers(step) * sizeof(float);
+    }
+}
+
+/// Errors: what check_about and check_step refuse; rows that are missing; more steps than tokens asked for.
+inline void check_timeline(const TimelineAbout& about, std::span<const StepRecord> steps, const std::string& where) {
+  check_about(about, where);
+  check_range(where, "the number of steps", std::ssize(steps), 0, about.tokens);
+  for (std::size_t i = 0; i < steps.size(); ++i) check_step(steps[i], int(i), about, where);
+}
+
+inline nlohmann::json timeline_text(const Safetensors& file) {
+  const auto field = [&](const char* key) {
+    const auto found = file.metadata().find(key);
+    check(found != file.metadata().end(), file.path(), " has no '", key, "' in its metadata; it is not a timeline");
+    return found->second;
+  };
+  check(field("format") == timeline_format, file.path(), ": the format is \"", field("format"), "\", not \"",
+        timeline_format, "\"; open a file that save_timeline wrote");
+  check(field("version") == timeline_version, file.path(), " is a timeline of version ", field("version"),
+        "; this program reads version ", timeline_version, ": record it anew");
+  try {
+    return nlohmann::json::parse(field("timeline"));
+  } catch (const nlohmann::json::exception& error) {
+    fail(file.path(), ": the text of the timeline is not JSON: ", error.what());
+  }
+}
+
+/// The layers that have a tensor of weights, with room for what each step keeps of them.
+inline std::vector<int> layers_in(const Safetensors& file, const ModelConfig& config, std::vector<StepRecord>& steps) {
+  std::vector<int> layers;
+  for (int layer = 0; layer < config.layers; ++layer)
+    if (file.tensors().contains("attention." + std::to_string(layer))) {
+      layers.push_back(layer);
+      for (StepRecord& step : steps)
+        step.traces[layer].attention = {step.first_position, step.rows, config.q_heads, {}};
+    }
+  return layers;
+}
+
+inline void read_tensors(const Safetensors& file, const ModelConfig& config, std::vector<StepRecord>& steps) {
+  std::size_t known = 0;
+  const auto find = [&](const std::string& name, const std::vector<std::size_t>& shape) -> const Tensor& {
+    const auto found = file.tensors().find(name);
+    check(found != file.tensors().end(), file.path(), " has no tensor \"", name, "\"; the file is broken");
+    const Tensor& tensor = found->second;
+    check(tensor.shape == shape && tensor.element == Element::f32, file.path(), ": tensor \"", name, "\" is ",
+          to_string(tensor.shape), " of ", kvcache::name(tensor.element), ", but the config and ", steps.size(),
+          " steps need ", to_string(shape), " of F32; the file is broken");
+    ++known;
+    return tensor;
+  };
+  const auto layers = layers_in(file, config, steps);
+  list_tensors(config, steps, layers,
+               [&](const std::string& name, const auto& shape, std::size_t heads, const auto& numbers,
+                   const auto& part) { hand_out(find(name, shape), steps, heads, numbers, part); });
+  check(known == file.tensors().size(), file.path(), " has ", file.tensors().size(), " tensors, but only ", known,
+        " belong to a timeline of ", config.layers, " layers, ", layers.size(),
+        " of them recorded; the file is broken");
+}
+
+}  // namespace detail
+
+/// Writes the timeline, beside the target first: if that fails, a file that was there stays. Layers that were recorded
+/// in some steps alone are left out; in words that are not UTF-8 a replacement character stands for the odd bytes.
+/// Errors: a timeline without its rows, or one that load_run would refuse; those of write_safetensors.
+inline void save_run(const Timeline& timeline, const Comparison& comparison, const std::filesystem::path& path) {
+  const std::string where = path.string() + " cannot be saved";
+  const TimelineAbout& about = timeline.about();
+  const std::span<const StepRecord> steps = timeline.records();
+  detail::check_timeline(about, steps, where);
+  std::vector<TensorToWrite> tensors;
+  detail::list_tensors(
+      about.config, steps, detail::complete_layers(about.config, steps),
+      [&](const std::string& name, const auto& shape, std::size_t heads, auto numbers, auto part) {
+        for (const StepRecord& step : steps)
+          check(part(step).size() == heads * numbers(step), where, ": step ", step.index, " has ", part(step).size(),
+                " ", name, ", but its ", step.rows, " rows need ", heads * numbers(step), "; record them");
+        tensors.push_back({name, shape, [=] { return detail::side_by_side(steps, heads, numbers, part); }});
+      });
+  nlohmann::json text{{"about", detail::json_from(about)}, {"steps", nlohmann::json::array()}};
+  for (const StepRecord& step : steps) text["steps"].push_back(detail::json_from(step));
+  text["comparison"] = detail::json_from(comparison.all());
+  write_safetensors(path, tensors,
+                    {{"format", detail::timeline_format},
+                     {"version", detail::timeline_version},
+                     {"timeline", text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+}
+
+inline void save_timeline(const Timeline& timeline, const std::filesystem::path& path) { save_run(timeline, {}, path); }
+
+struct SavedRun {
+  Timeline timeline;
+  Comparison comparison;  // of no steps, if there was none
+};
+
+/// The run that was saved, to the last bit. Errors: no such file; a file that is no timeline, of another version,
+/// truncated, or that contradicts itself. Nothing in it is believed unchecked.
+inline SavedRun load_run(const std::filesystem::path& path) {
+  const Safetensors file(path);
+  const nlohmann::json text = detail::timeline_text(file);
+  const std::string where = file.path() + ": the timeline";
+  auto about = detail::value_from<TimelineAbout>(get_field(text, "about", where), where + ": 'about'");
+  auto steps = detail::value_from<std::vector<StepRecord>>(get_field(text, "steps", where), where + ": 'steps'");
+  const auto compared =
+      detail::value_from<std::vector<ComparedStep>>(get_field(text, "comparison", where), where + ": 'comparison'");
+  detail::check_timeline(about, steps, file.path());
+  detail::check_compared(compared, int(steps.size()), about.config.vocab, file.path());
+  detail::read_tensors(file, about.config, steps);
+  SavedRun run{Timeline(std::move(about)), {}};
+  for (StepRecord& step : steps) run.timeline.add(std::move(step));
+  for (const ComparedStep& step : compared) run.comparison.add(step);
+  return run;
+}
+inline Timeline load_timeline(const std::filesystem::path& path) { return load_run(path).timeline; }
+
+}  // namespace kvcache

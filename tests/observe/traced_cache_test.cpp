@@ -1,0 +1,191 @@
+#include "kvcache/observe/traced_cache.hpp"
+
+#include <doctest/doctest.h>
+
+#include "cache_laws.hpp"
+#include "instances.hpp"
+#include "kvcache/cache/contiguous_cache.hpp"
+#include "student_cache.hpp"
+#include "threads.hpp"
+
+using namespace kvcache;
+
+namespace {
+
+constexpr CacheShape shape{2, 2, 3};
+constexpr std::size_t row_bytes = 2 * 8 * 6;  // a key and a value of one token in one layer, in double
+
+using Rows = FloatRows<double>;
+using Kind = CacheEvent::Kind;
+using Events = std::vector<CacheEvent>;
+
+/// The same storage, newest in slot 0, but shown oldest first: positions that follow each other lie in slots that do
+/// not.
+struct OldestFirst : StudentCache {
+  using StudentCache::StudentCache;
+  OldestFirst clone() const { return OldestFirst(StudentCache::shape()); }
+  template <class Visitor>
+  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    std::vector<BackwardBlock> rows;
+    StudentCache::for_each_block(layer, kv_head, [&](const BackwardBlock& block) {
+      for (int r = 0; r < block.rows(); ++r) rows.push_back(block.slice(r, 1));
+    });
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) visit(*row);
+  }
+};
+
+/// Appends so many tokens to every layer.
+void feed(auto& cache, int tokens) {
+  const Matrix<double> rows = Matrix<double>::Constant(tokens, shape.row_size(), 0.5);
+  for (int l = 0; l < shape.layers; ++l) cache.append(l, cache.length(l), in(rows), in(rows));
+}
+/// The same events, layer after layer.
+Events in_each_layer(const Events& events) {
+  Events all;
+  for (int l = 0; l < shape.layers; ++l)
+    for (CacheEvent event : events) event.layer = l, all.push_back(event);
+  return all;
+}
+/// The layout against the blocks, row by row.
+void check_layouts(const auto& traced) {
+  for (int l = 0; l < shape.layers; ++l) {
+    const LayerLayout& layout = traced.layout(l);
+    CHECK(layout.slots == traced.inner().slots(l));
+    std::vector<int> in_slot(std::size_t(layout.slots), -1);
+    int rows = 0;
+    for (int h = 0; h < shape.kv_heads; ++h)
+      traced.inner().for_each_block(l, h, [&](const auto& block) {
+        for (int r = 0; r < block.rows(); ++r) {
+          rows += h == 0;
+          in_slot[std::size_t(block.slot(r))] = block.position(r);
+          CHECK(layout.slot_of(block.position(r)) == block.slot(r));
+        }
+      });
+    CHECK(layout.rows() == rows);
+    for (int slot = 0; slot < layout.slots; ++slot) CHECK(layout.position_in(slot) == in_slot[std::size_t(slot)]);
+    CHECK(layout.slot_of(traced.length(l)) == -1);
+    CHECK(layout.position_in(layout.slots) == -1);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a traced cache keeps the laws of the cache within") {
+  const Threads one(1);
+  check_cache_laws([] { return TracedCache(GrowingCache<Rows>({2, 2, 8})); });
+  check_cache_laws([] { return TracedCache(ConcatenatingCache<Rows>({2, 2, 8})); });
+  check_cache_laws([] { return TracedCache(PreallocatedCache<FloatRows<>>({2, 2, 8}, 41)); });
+  check_cache_laws(
+      [] {
+        return TracedCache(StudentCache({2, 2, 8}, 8));
+      },
+      {.keeps = [](int position, int length) { return position >= length - 8; }});
+}
+
+TEST_CASE("the layout is where the rows lie, whatever was done") {
+  const auto work = [](auto traced) {
+    check_layouts(traced);
+    for (const int tokens : {3, 1, 1, 4, 1}) feed(traced, tokens), check_layouts(traced);
+    if constexpr (RewindableCache<decltype(traced)>) traced.rewind(4), check_layouts(traced);
+    feed(traced, 2), check_layouts(traced);
+    check_layouts(traced.clone());
+    traced.clear(), check_layouts(traced);
+    feed(traced, 1), check_layouts(traced);
+    auto moved = std::move(traced);
+    feed(moved, 1), check_layouts(moved);
+  };
+  work(TracedCache(GrowingCache<Rows>(shape)));
+  work(TracedCache(ConcatenatingCache<Rows>(shape)));
+  work(TracedCache(PreallocatedCache<Rows>(shape, 12)));
+  work(TracedCache(StudentCache(shape)));
+}
+
+TEST_CASE("neighbours in text and storage are one run; tokens that lie backwards are one each") {
+  TracedCache growing{GrowingCache<Rows>(shape)};
+  feed(growing, 5);
+  CHECK(growing.layout(1) == LayerLayout{5, {{0, 0, 5}}});
+  feed(growing, 1);
+  CHECK(growing.layout(1) == LayerLayout{10, {{0, 0, 6}}});
+  TracedCache student{StudentCache(shape)};
+  feed(student, 2);
+  CHECK(student.layout(0) == LayerLayout{2, {{0, 1, 1}, {1, 0, 1}}});
+  TracedCache oldest_first{OldestFirst(shape)};
+  feed(oldest_first, 2);
+  CHECK(oldest_first.layout(0) == LayerLayout{2, {{1, 0, 1}, {0, 1, 1}}});
+}
+
+TEST_CASE("a cache that was filled before it is traced shows what it holds") {
+  GrowingCache<Rows> cache(shape);
+  feed(cache, 3);
+  TracedCache traced(std::move(cache));
+  CHECK(traced.layout(1) == LayerLayout{3, {{0, 0, 3}}});
+  CHECK(traced.take_events().empty());
+}
+
+TEST_CASE("moved: the rows that were copied to larger room, with their bytes") {
+  TracedCache concatenating{ConcatenatingCache<Rows>(shape)};
+  feed(concatenating, 3);
+  CHECK(concatenating.take_events().empty());  // there was nothing to copy
+  feed(concatenating, 2);
+  CHECK(concatenating.take_events() == in_each_layer({{Kind::moved, 0, 0, 3, 3 * row_bytes}}));
+  CHECK(concatenating.take_events().empty());  // they were taken
+  feed(concatenating, 1);
+  feed(concatenating, 1);
+  CHECK(concatenating.take_events().size() == 4);
+
+  TracedCache growing{GrowingCache<Rows>(shape)};
+  feed(growing, 3);
+  feed(growing, 1);  // 3 slots become 6
+  CHECK(growing.take_events() == in_each_layer({{Kind::moved, 0, 0, 3, 3 * row_bytes}}));
+  feed(growing, 2);
+  CHECK(growing.take_events().empty());
+  feed(growing, 1);
+  CHECK(growing.take_events() == in_each_layer({{Kind::moved, 0, 0, 6, 6 * row_bytes}}));
+
+  TracedCache preallocated{PreallocatedCache<Rows>(shape, 9)};
+  for (int i = 0; i < 9; ++i) feed(preallocated, 1);
+  CHECK(preallocated.take_events().empty());
+}
+
+TEST_CASE("forgotten: the tokens that attention will not see again, one event for neighbours") {
+  TracedCache student{StudentCache(shape, 4)};
+  feed(student, 4);
+  CHECK(student.take_events().empty());
+  feed(student, 1);
+  CHECK(student.take_events() == in_each_layer({{Kind::forgotten, 0, 0, 1, 0}}));
+  feed(student, 1);
+  CHECK(student.take_events() == in_each_layer({{Kind::forgotten, 0, 1, 1, 0}}));
+  CHECK(student.layout(0).slot_of(1) == -1);
+
+  TracedCache growing{GrowingCache<Rows>(shape)};
+  feed(growing, 6);
+  growing.rewind(6);
+  CHECK(growing.take_events().empty());
+  growing.rewind(2);
+  CHECK(growing.take_events() == in_each_layer({{Kind::forgotten, 0, 2, 4, 0}}));
+  growing.rewind(0);
+  CHECK(growing.take_events() == in_each_layer({{Kind::forgotten, 0, 0, 2, 0}}));
+}
+
+TEST_CASE("cleared: all that was there, and nothing if nothing was") {
+  TracedCache growing{GrowingCache<Rows>(shape)};
+  growing.clear();
+  CHECK(growing.take_events().empty());
+  feed(growing, 5);
+  growing.clear();
+  CHECK(growing.take_events() == in_each_layer({{Kind::cleared, 0, 0, 5, 0}}));
+  CHECK(growing.layout(0) == LayerLayout{5, {}});  // the room stays
+  feed(growing, 5);
+  CHECK(growing.take_events().empty());
+}
+
+TEST_CASE("a clone takes its own events with it") {
+  TracedCache cache{ConcatenatingCache<Rows>(shape)};
+  feed(cache, 1), feed(cache, 1);
+  TracedCache copy = cache.clone();
+  CHECK(copy.take_events() == cache.take_events());
+  feed(copy, 1);
+  CHECK(copy.take_events().size() == 2);
+  CHECK(cache.take_events().empty());
+  CHECK(cache.layout(0).rows() == 2);
+}

@@ -1,0 +1,309 @@
+// What the user does, and what it changes: every key, button and slider, errors, sizes, and a thousand random events.
+#include <algorithm>
+#include <functional>
+
+#include "kvcache/core/random.hpp"
+#include "panels/panels.hpp"
+#include "user.hpp"
+
+using namespace kvcache;
+using namespace kvcache::visualizer;
+
+namespace {
+
+/// All that a user can change, as words: two views with the same words look the same.
+std::map<std::string, std::string> words_of(const View& v) {
+  const auto word = [](auto value) { return std::to_string(value); };
+  return {{"step", word(v.step)},
+          {"layer", word(v.layer)},
+          {"kv_head", word(v.kv_head)},
+          {"q_head", word(v.q_head)},
+          {"selected", word(v.selected_position)},
+          {"stage", word(v.stage)},
+          {"playing", word(v.playing)},
+          {"speed", word(v.steps_per_second)},
+          {"map_colour", word(int(v.map_colour))},
+          {"map_heads", word(v.map_heads)},
+          {"timing", word(int(v.timing))},
+          {"log", word(v.log_axis)},
+          {"dark", word(v.dark)},
+          {"scale", word(v.ui_scale)},
+          {"presented", word(v.presented)},
+          {"help", word(v.show_help)},
+          {"settings", word(v.show_settings)},
+          {"quit", word(v.quit)},
+          {"gif", word(v.recording_gif)},
+          {"save", v.save.value_or("")},
+          {"draft.model", v.draft.model},
+          {"draft.cache", v.draft.cache},
+          {"draft.use_cache", word(v.draft.use_cache)}};
+}
+
+/// The names of what an action changed.
+std::string changed_by(User& user, const std::function<void()>& act) {
+  const auto before = words_of(user.view);
+  act();
+  std::string changed;
+  for (const auto& [name, word] : words_of(user.view))
+    if (word != before.at(name)) changed += (changed.empty() ? "" : " ") + name;
+  return changed;
+}
+
+}  // namespace
+
+TEST_CASE("it opens on the fifth token") {
+  User user;
+  CHECK(user.session.error() == "");
+  CHECK(user.session.timeline().prompt_length() == 4);
+  CHECK(user.view.step == 1);
+  CHECK(user.session.timeline().length_after(user.view.step) == 5);
+  CHECK(user.session.timeline().step(1).tokens_fed == 1);
+  CHECK(user.session.timeline().step(1).tokens_reused == 4);
+}
+
+TEST_CASE("every key changes what it should, and nothing else") {
+  User user;
+  struct Press {
+    ImGuiKey key, with;
+    const char* changes;
+  };
+  user.press(ImGuiKey_End);  // so that every step can be left in both directions
+  user.press(ImGuiKey_Backspace);
+  user.press(ImGuiKey_DownArrow);
+  constexpr ImGuiKey none = ImGuiKey_None, ctrl = ImGuiMod_Ctrl, shift = ImGuiMod_Shift;
+  for (const Press& p : {Press{ImGuiKey_Space, none, "step"},
+                         {ImGuiKey_Backspace, none, "step"},
+                         {ImGuiKey_RightArrow, none, "step"},
+                         {ImGuiKey_LeftArrow, none, "step"},
+                         {ImGuiKey_Home, none, "step"},
+                         {ImGuiKey_End, none, "step"},
+                         {ImGuiKey_P, none, "playing"},
+                         {ImGuiKey_P, none, "playing"},
+                         {ImGuiKey_UpArrow, none, "layer"},
+                         {ImGuiKey_DownArrow, none, "layer"},
+                         {ImGuiKey_S, none, "stage"},
+                         {ImGuiKey_L, none, "log"},
+                         {ImGuiKey_R, none, "settings"},
+                         {ImGuiKey_R, none, "settings"},
+                         {ImGuiKey_T, none, "dark"},
+                         {ImGuiKey_Equal, ctrl, "scale"},
+                         {ImGuiKey_Minus, ctrl, "scale"},
+                         {ImGuiKey_Slash, shift, "help"},
+                         {ImGuiKey_F1, none, "help"},
+                         {ImGuiKey_G, ctrl, "gif"},
+                         {ImGuiKey_G, ctrl, "gif"},
+                         {ImGuiKey_S, ctrl, "save"},
+                         {ImGuiKey_F5, none, "presented"},
+                         {ImGuiKey_1, none, "presented"},
+                         {ImGuiKey_F5, none, "presented"},
+                         {ImGuiKey_F2, none, ""},
+                         {ImGuiKey_Z, none, ""},
+                         {ImGuiKey_Q, ctrl, "quit"}}) {
+    user.view.playing = false;
+    user.view.step = std::min(user.view.step, user.session.timeline().steps() - 1);
+    CAPTURE(std::string(ImGui::GetKeyName(p.key)));
+    const bool may_play_on = p.key == ImGuiKey_P;
+    std::string changed = changed_by(user, [&] { user.press(p.key, p.with); });
+    if (may_play_on && changed == "playing step") changed = "playing";  // it moved on at once
+    CHECK(changed == p.changes);
+  }
+}
+
+TEST_CASE("a number brings its panel to the front") {
+  User user;
+  for (int i = 0; i < int(panels.size()); ++i) {
+    user.press(ImGuiKey(ImGuiKey_1 + i));
+    const ImGuiWindow* panel = ImGui::FindWindowByName(panels[std::size_t(i)].title);
+    REQUIRE(panel != nullptr);
+    CHECK(panel->DockTabIsVisible);
+  }
+}
+
+TEST_CASE("the buttons move through the run") {
+  User user;
+  CHECK(changed_by(user, [&] { user.click("step"); }) == "step");
+  CHECK(user.view.step == 2);
+  user.click("step");
+  user.click("back");
+  CHECK(user.view.step == 2);
+  user.click("end");
+  CHECK(user.view.step == 11);
+  user.click("step");  // there is nothing after the last
+  CHECK(user.view.step == 11);
+  user.click("start");
+  CHECK(user.view.step == 0);
+  user.click("back");
+  CHECK(user.view.step == 0);
+}
+
+TEST_CASE("the scrub bar reaches the first and the last step") {
+  User user;
+  user.drag("scrub", 0.2f, 0.99f);
+  CHECK(user.view.step == 11);
+  user.drag("scrub", 0.9f, 0.01f);
+  CHECK(user.view.step == 0);
+}
+
+TEST_CASE("playing takes the time that was chosen, and ends at the last step") {
+  User user;
+  user.view.steps_per_second = 10;
+  user.press(ImGuiKey_Home);
+  user.press(ImGuiKey_P);
+  for (int i = 0; i < 30; ++i) user.window.frame(1 / 60.f);  // half a second
+  CHECK(user.view.step >= 4);
+  CHECK(user.view.step <= 7);
+  for (int i = 0; i < 120; ++i) user.window.frame(1 / 60.f);
+  CHECK(user.view.step == 11);
+  CHECK_FALSE(user.view.playing);
+}
+
+TEST_CASE("another run: what is chosen in the settings is what is decoded") {
+  User user;
+  user.click("settings");
+  REQUIRE(user.view.show_settings);
+  user.window.settle();
+  user.click("tiny-mqa");
+  user.click("concatenating");
+  user.click("run");
+  CHECK_FALSE(user.view.show_settings);
+  user.session.wait();
+  user.window.settle();
+  CHECK(user.session.timeline().about().model == "tiny-mqa");
+  CHECK(user.session.timeline().about().cache == "concatenating");
+  CHECK(user.session.timeline().about().config.kv_heads == 1);
+  CHECK(user.session.timeline().steps() == 12);
+}
+
+TEST_CASE("typing into a field is no shortcut") {
+  User user;
+  user.click("settings");
+  user.window.settle();
+  user.click("prompt");
+  ImGui::GetIO().AddInputCharactersUTF8(" pP1");
+  const std::string changed = changed_by(user, [&] { user.press(ImGuiKey_P); });
+  CHECK(changed == "");
+  CHECK(user.view.draft.prompt.find("pP1") != std::string::npos);
+}
+
+TEST_CASE("what goes wrong is a sentence in the window, and the last run stays") {
+  User user;
+  Choice wrong = short_run();
+  const auto try_run = [&] {
+    user.view.start = wrong;
+    user.window.frame();
+    user.session.wait();
+    user.window.settle();
+  };
+  wrong.model = "no-such-model";
+  try_run();
+  CHECK(user.session.error().find("no-such-model") != std::string::npos);
+  CHECK(user.session.timeline().about().model == "tiny");
+  CHECK(user.session.timeline().steps() == 12);
+  CHECK(user.view.marks.count("dismiss") == 1);
+  user.click("dismiss");
+  CHECK(user.session.error() == "");
+  wrong = short_run();
+  wrong.prompt = "";
+  try_run();
+  CHECK(user.session.error().find("the prompt is empty") != std::string::npos);
+  wrong = short_run();
+  wrong.tokens = 5000;
+  try_run();
+  CHECK(user.session.error().find("positions") != std::string::npos);
+  user.click("dismiss");
+  drop_file(user.view, "/no/such/folder");
+  user.window.frame();
+  user.session.wait();
+  user.window.settle();
+  CHECK(user.session.error().find("/no/such/folder") != std::string::npos);
+  drop_file(user.view, "/no/such/file.safetensors");
+  user.window.frame();
+  user.window.settle();
+  CHECK(user.session.error().find("/no/such/file.safetensors") != std::string::npos);
+  user.press(ImGuiKey_Home);  // the program goes on
+  CHECK(user.view.step == 0);
+}
+
+TEST_CASE("a run that replaces another while it goes on") {
+  User user;
+  for (int i = 0; i < 5; ++i) {
+    Choice choice = short_run();
+    choice.tokens = 30 + i;
+    choice.repeats = 5;
+    user.view.start = choice;
+    user.window.frame();
+  }
+  user.session.wait();
+  user.window.settle();
+  CHECK(user.session.timeline().steps() == 34);
+  CHECK(user.session.comparison().steps() == 34);
+  CHECK(user.session.error() == "");
+}
+
+TEST_CASE("the default layout fills the window, at every size from 640 x 360 to 3840 x 2160") {
+  User user;
+  for (const auto& [width, height] : {std::pair{640, 360}, {1024, 600}, {1280, 720}, {1920, 1080}, {3840, 2160}}) {
+    CAPTURE(width);
+    user.window.resize(width, height);
+    user.window.settle();
+    user.window.settle();
+    float area = 0;
+    std::map<ImGuiID, bool> counted;
+    for (const Panel& panel : panels) {
+      const ImGuiWindow* window = ImGui::FindWindowByName(panel.title);
+      REQUIRE(window != nullptr);
+      REQUIRE(window->DockNode != nullptr);
+      CHECK(window->Pos.x >= 0);
+      CHECK(window->Pos.x + window->Size.x <= float(width));
+      CHECK(window->Pos.y + window->Size.y <= float(height));
+      if (!std::exchange(counted[window->DockNode->ID], true)) area += window->Size.x * window->Size.y;
+    }
+    CHECK(area > float(width * height) * (height < 500 ? 0.7f : 0.8f));
+    CHECK(area <= float(width * height));
+    const Image picture = user.window.picture();
+    CHECK(picture.width == width);
+  }
+}
+
+TEST_CASE("presenter mode shows one panel large, and Escape ends it") {
+  User user;
+  for (int i = 0; i < int(panels.size()); ++i) {
+    user.view.presented = i;
+    user.window.settle();
+    CHECK(user.look().pixels.size() == std::size_t(1280 * 720));
+  }
+  user.press(ImGuiKey_Escape);
+  CHECK(user.view.presented == -1);
+}
+
+TEST_CASE("a thousand random clicks and keys do no harm") {
+  User user;
+  Random random(1);
+  ImGuiIO& io = ImGui::GetIO();
+  for (int i = 0; i < 1000; ++i) {
+    io.AddMousePosEvent(float(random.below(1280)), float(random.below(720)));
+    const int what = random.below(10);
+    if (what < 5) {
+      const int mouse_button = random.below(3);
+      io.AddMouseButtonEvent(mouse_button, true);
+      user.window.frame();
+      if (random.below(3) == 0) io.AddMousePosEvent(float(random.below(1280)), float(random.below(720)));
+      io.AddMouseButtonEvent(mouse_button, false);
+    } else if (what < 8) {
+      const ImGuiKey key = ImGuiKey(ImGuiKey_NamedKey_BEGIN + random.below(ImGuiKey_Oem102 - ImGuiKey_NamedKey_BEGIN));
+      io.AddKeyEvent(key, true);
+      user.window.frame();
+      io.AddKeyEvent(key, false);
+    } else {
+      io.AddMouseWheelEvent(float(random.below(3) - 1), float(random.below(5) - 2));
+    }
+    user.window.frame(0.05f);
+    if (user.view.start && user.view.start->tokens > 60) user.view.start->tokens = 60;  // keep it short
+    user.view.save.reset();                                                             // and write no files
+    user.view.presented = std::min(user.view.presented, int(panels.size()) - 1);
+  }
+  user.session.wait();
+  user.window.settle();
+  CHECK(user.session.timeline().steps() > 0);
+  CHECK(user.view.step < user.session.timeline().steps());
+}

@@ -1,0 +1,161 @@
+#include "app.hpp"
+
+#include <algorithm>
+
+#include "panels/panels.hpp"
+#include "theme.hpp"
+#include "widgets.hpp"
+
+namespace kvcache::visualizer {
+namespace {
+
+/// The opening scene: the fifth token. A longer prompt opens on the first token after it.
+int opening_step(const Timeline& timeline) { return timeline.step_of(std::max(4, timeline.prompt_length())); }
+
+void keep_in_range(const Session& session, View& view) {
+  const Timeline& timeline = session.timeline();
+  const ModelConfig& config = timeline.about().config;
+  view.step = std::clamp(view.step, 0, std::max(0, timeline.steps() - 1));
+  view.layer = std::clamp(view.layer, 0, std::max(0, config.layers - 1));
+  view.kv_head = std::clamp(view.kv_head, 0, std::max(0, config.kv_heads - 1));
+  view.q_head = std::clamp(view.q_head, 0, std::max(0, config.q_heads - 1));
+  if (view.selected_position >= timeline.length_after(view.step)) view.selected_position = -1;
+}
+
+/// Follows a new run to its opening scene as its steps arrive.
+void follow_new_run(const Session& session, View& view) {
+  if (session.run_number() != view.run_shown) {
+    view.run_shown = session.run_number();
+    view.is_opening = true;
+    view.playing = false;
+    view.selected_position = -1;
+    view.draft = session.choice();
+  }
+  if (!view.is_opening || session.timeline().steps() == 0) return;
+  const int wanted =
+      view.opening_token > 0 ? session.timeline().step_of(view.opening_token - 1) : opening_step(session.timeline());
+  view.step = std::min(wanted, session.timeline().steps() - 1);
+  if (view.step == wanted || session.progress().what != "decoding") view.is_opening = false;
+}
+
+void play(const Session& session, View& view) {
+  if (!view.playing) return;
+  view.time_in_step += ImGui::GetIO().DeltaTime;
+  const float seconds = 1 / view.steps_per_second;
+  while (view.time_in_step >= seconds) {
+    view.time_in_step -= seconds;
+    if (view.step + 1 < session.timeline().steps())
+      ++view.step;
+    else if (session.progress().what != "decoding")
+      view.playing = false;  // the end
+  }
+}
+
+void draw_panel(int index, const Scene& scene, View& view) {
+  const Panel& panel = panels[std::size_t(index)];
+  if (view.focus == index) {
+    ImGui::SetNextWindowFocus();
+    view.focus = -1;
+  }
+  if (ImGui::Begin(panel.title)) {
+    if (scene.timeline.steps() > 0)
+      panel.draw(scene, view);
+    else
+      muted(scene.progress.what.empty() ? "Nothing to show yet." : scene.progress.what + " ...");
+    if (view.record_marks)
+      view.marks[panel.name] = {
+          ImGui::GetWindowPos(),
+          {ImGui::GetWindowPos().x + ImGui::GetWindowSize().x, ImGui::GetWindowPos().y + ImGui::GetWindowSize().y}};
+  }
+  ImGui::End();
+}
+
+/// For the back of the room: the narration, and one panel as large as the window.
+void draw_presenter(const Scene& scene, View& view) {
+  const ImGuiViewport& viewport = *ImGui::GetMainViewport();
+  const float top = view.presented == 0 ? 0 : viewport.WorkSize.y * 0.2f;
+  const auto draw_at = [&](int index, float y, float height) {
+    ImGui::SetNextWindowPos({viewport.WorkPos.x, viewport.WorkPos.y + y});
+    ImGui::SetNextWindowSize({viewport.WorkSize.x, height});
+    const Panel& panel = panels[std::size_t(index)];
+    if (ImGui::Begin((std::string(panel.title) + "##presented").c_str(), nullptr,
+                     ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoDocking |
+                         ImGuiWindowFlags_NoBringToFrontOnFocus)) {
+      if (scene.timeline.steps() > 0) panel.draw(scene, view);
+    }
+    ImGui::End();
+  };
+  if (top > 0) draw_at(0, 0, top);
+  draw_at(view.presented, top, viewport.WorkSize.y - top);
+}
+
+void carry_out(Session& session, View& view) {
+  if (view.start) {
+    session.start(*view.start);
+    view.start.reset();
+  }
+  if (view.open) {
+    try {
+      session.open(*view.open);
+    } catch (const std::exception& error) {
+      session.show_error(error.what());
+    }
+    view.open.reset();
+  }
+  session.want_layer(view.layer);
+}
+
+}  // namespace
+
+void drop_file(View& view, const std::string& path) {
+  if (path.ends_with(".safetensors")) {
+    view.open = path;
+  } else {
+    view.draft.model = path;
+    view.start = view.draft;
+  }
+}
+
+void go_to_step(const Session& session, View& view, int step) {
+  view.step = std::clamp(step, 0, std::max(0, session.timeline().steps() - 1));
+  view.playing = false;
+  view.is_opening = false;
+  view.stage = -1;
+  view.message.clear();
+}
+
+void apply_looks(View& view) {
+  if (view.theme_dark_applied == int(view.dark) && view.scale_applied == view.ui_scale) return;
+  apply_theme(view.dark, view.ui_scale);
+  view.theme_dark_applied = int(view.dark), view.scale_applied = view.ui_scale;
+}
+
+void draw_app(Session& session, View& view) {
+  if (view.record_marks) view.marks.clear();
+  session.poll();
+  follow_new_run(session, view);
+  handle_shortcuts(session, view);
+  play(session, view);
+  keep_in_range(session, view);
+
+  draw_toolbar(session, view);
+  draw_status_bar(session, view);
+  const Scene scene{session.choice(),   session.timeline(), session.comparison(),
+                    session.progress(), view.step,          session.can_record()};
+  const int hovered_before = view.hovered_position;
+  view.hovered_position = -1;
+  view.highlighted_position = hovered_before;  // what the mouse was over in the last frame, in any panel
+  if (view.presented >= 0) {
+    draw_presenter(scene, view);
+  } else {
+    draw_dock_space(view);
+    for (int i = 0; i < int(panels.size()); ++i) draw_panel(i, scene, view);
+  }
+  draw_settings(session, view);
+  draw_help(view);
+  draw_error(session, view);
+  keep_in_range(session, view);
+  carry_out(session, view);
+}
+
+}  // namespace kvcache::visualizer

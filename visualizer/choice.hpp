@@ -1,0 +1,24 @@
+// What the user asks to see: a model, a text, a cache.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kvcache/decode/sampling.hpp"
+
+namespace kvcache::visualizer {
+
+struct Choice {
+  std::string model = "tiny";        // as the command kvcache takes it: a name, a folder, shape:NAME
+  std::string prompt = "To be, or";  // four tokens of tiny: the first one decoded is the fifth
+  int prompt_tokens = 0;             // above 0: repeat or cut the prompt to this length; needed for a shape
+  std::string cache = "growing";     // as in cache_names
+  bool use_cache = true;             // false: cleared before each step
+  int tokens = 60;                   // to write
+  SamplingOptions sampling = {};
+  int layer = 0;    // whose attention is recorded where all would take too much memory
+  int repeats = 3;  // of the comparison; 0: none
+  bool operator==(const Choice&) const = default;
+};
+
+}  // namespace kvcache::visualizer

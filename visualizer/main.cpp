@@ -1,0 +1,112 @@
+// kvcache-visualizer: the command line, and the choice between a window and an exported file.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "export/export.hpp"
+#include "kvcache/cache/cache_names.hpp"
+#include "window.hpp"
+
+namespace kvcache::visualizer {
+namespace {
+
+struct Arguments {
+  Choice choice;
+  View view;
+  ExportChoice exported;
+  std::string timeline, size = "1280x720", step;
+  std::optional<bool> light;
+  std::optional<float> ui_scale;
+  bool without_cache = false;
+  int frames = 0;
+};
+
+std::pair<int, int> two_numbers(const std::string& text, char between, const char* option, const char* example) {
+  int first = 0, second = 0;
+  char mark = 0, rest = 0;
+  const int read = std::sscanf(text.c_str(), "%d%c%d%c", &first, &mark, &second, &rest);
+  check((read == 3 && mark == between) || read == 1, option, " ", text, ": it must look like ", example);
+  return {first, second};
+}
+
+void add_options(CLI::App& app, Arguments& a) {
+  app.add_option("--model", a.choice.model, "tiny, tiny-mha, tiny-mqa, a Hugging Face folder, or shape:NAME")
+      ->capture_default_str();
+  app.add_option("--prompt", a.choice.prompt, "the text to go on from")->capture_default_str();
+  app.add_option("--prompt-tokens", a.choice.prompt_tokens, "length of the prompt: it is repeated, or cut, to fit");
+  app.add_option("--tokens", a.choice.tokens, "how many tokens to write")->capture_default_str();
+  app.add_option("--cache", a.choice.cache, "growing, preallocated or concatenating")->capture_default_str();
+  app.add_flag("--without-cache", a.without_cache, "clear the cache before each step");
+  app.add_option("--temperature", a.choice.sampling.temperature, "0: greedy")->capture_default_str();
+  app.add_option("--top-k", a.choice.sampling.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();
+  app.add_option("--top-p", a.choice.sampling.top_p, "only the likeliest that reach this probability")
+      ->capture_default_str();
+  app.add_option("--seed", a.choice.sampling.seed, "of the sampling")->capture_default_str();
+  app.add_option("--repeats", a.choice.repeats, "how often the run is timed with and without the cache; 0: never")
+      ->capture_default_str();
+  app.add_option("--step", a.step, "the token of the text to show, from 1; for a GIF a range, such as 5-30")
+      ->default_str("5, or the first after the prompt");
+  app.add_option("--panel", a.exported.panel,
+                 "show one panel large: narration, tokens, work, cache-map, inside, "
+                 "attention, timing, memory or proof");
+  app.add_option("--export", a.exported.path,
+                 "write a file instead of opening a window: .png, .gif, .csv, .json or .safetensors; needs no display");
+  app.add_option("--timeline", a.timeline, "open a run that was saved as .safetensors, instead of making one");
+  app.add_option("--size", a.size, "of the window or picture")->capture_default_str();
+  app.add_option("--ui-scale", a.ui_scale, "size of text and all else; default: the display's")
+      ->check(CLI::Range(0.5, 4.0));
+  app.add_flag("--light,!--dark", a.light, "a light theme, for bright rooms");
+  app.add_option("--frames", a.frames, "close the window after so many frames, for tests")->group("");
+}
+
+int run_program(Arguments& a) {
+  a.choice.use_cache = !a.without_cache;
+  if (a.light) a.view.dark = !*a.light, a.view.theme_is_chosen = true;
+  if (a.ui_scale) a.view.ui_scale = *a.ui_scale, a.view.scale_is_chosen = true;
+  std::tie(a.exported.width, a.exported.height) = two_numbers(a.size, 'x', "--size", "1280x720");
+  check(a.exported.width >= 320 && a.exported.height >= 200 && a.exported.width <= 7680 && a.exported.height <= 4320,
+        "--size ", a.size, ": from 320x200 to 7680x4320 is possible");
+  if (!a.step.empty()) {
+    std::tie(a.exported.first_token, a.exported.last_token) = two_numbers(a.step, '-', "--step", "5 or 5-30");
+    check(a.exported.first_token >= 1, "--step ", a.step, ": tokens are counted from 1");
+  }
+  a.view.opening_token = a.exported.first_token;
+  Session session;
+  if (a.timeline.empty())
+    session.start(a.choice);
+  else
+    session.open(a.timeline);
+  if (!a.exported.path.empty()) {
+    export_file(session, a.view, a.exported);
+    fmt::print("{} is written\n", a.exported.path);
+    return 0;
+  }
+  return show_window(session, a.view, a.exported.width, a.exported.height, a.frames);
+}
+
+}  // namespace
+}  // namespace kvcache::visualizer
+
+int main(int argc, char** argv) {
+  CLI::App app{"Step through decoding, and watch the key/value cache fill."};
+  app.footer(
+      "Examples: kvcache-visualizer\n"
+      "          kvcache-visualizer --model shape:smollm2-135m --tokens 100\n"
+      "          kvcache-visualizer --export fifth.png --step 5\n"
+      "          kvcache-visualizer --export filling.gif --step 5-30 --panel cache-map");
+  kvcache::visualizer::Arguments arguments;
+  kvcache::visualizer::add_options(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int status = app.exit(error);
+    return status == 0 ? 0 : 2;
+  }
+  try {
+    return kvcache::visualizer::run_program(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "kvcache-visualizer: {}\n", error.what());
+    return 1;
+  }
+}

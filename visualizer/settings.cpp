@@ -1,0 +1,163 @@
+// The window in which another run is chosen, and the one that tells what went wrong.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "app.hpp"
+#include "kvcache/cache/cache_names.hpp"
+#include "theme.hpp"
+#include "widgets.hpp"
+
+namespace kvcache::visualizer {
+namespace {
+
+bool text_field(View& view, const char* id, const char* label, std::string& text, ImVec2 lines = {}) {
+  ImGui::AlignTextToFramePadding();
+  muted(label);
+  ImGui::SameLine(em() * 7);
+  ImGui::SetNextItemWidth(-1);
+  const auto resize = [](ImGuiInputTextCallbackData* data) {
+    if (data->EventFlag == ImGuiInputTextFlags_CallbackResize) {
+      auto& string = *static_cast<std::string*>(data->UserData);
+      string.resize(std::size_t(data->BufTextLen));
+      data->Buf = string.data();
+    }
+    return 0;
+  };
+  const std::string name = "##" + std::string(id);
+  const bool changed = lines.y > 0
+                           ? ImGui::InputTextMultiline(name.c_str(), text.data(), text.capacity() + 1, {-1, lines.y},
+                                                       ImGuiInputTextFlags_CallbackResize, resize, &text)
+                           : ImGui::InputText(name.c_str(), text.data(), text.capacity() + 1,
+                                              ImGuiInputTextFlags_CallbackResize, resize, &text);
+  mark(view, id);
+  return changed;
+}
+
+void labelled(const char* label) {
+  ImGui::AlignTextToFramePadding();
+  muted(label);
+  ImGui::SameLine(em() * 7);
+}
+
+void choose_model(View& view) {
+  text_field(view, "model", "Model", view.draft.model);
+  ImGui::SetCursorPosX(em() * 7);
+  for (const char* name : {"tiny", "tiny-mha", "tiny-mqa", "shape:smollm2-135m"}) {
+    if (button(view, name, name, "Use this one", view.draft.model == name)) view.draft.model = name;
+    ImGui::SameLine();
+  }
+  ImGui::NewLine();
+  ImGui::SetCursorPosX(em() * 7);
+  muted("A name, or the path of a Hugging Face folder; shape:NAME has random weights.");
+}
+
+void choose_prompt(const Session& session, View& view) {
+  text_field(view, "prompt", "Prompt", view.draft.prompt, {0, em() * 4});
+  ImGui::SetCursorPosX(em() * 7);
+  try {
+    const std::vector<TokenPiece> pieces = session.tokenise(view.draft.prompt);
+    std::string shown = fmt::format("{} tokens:", pieces.size());
+    for (std::size_t i = 0; i < std::min<std::size_t>(12, pieces.size()); ++i) shown += "  " + visible(pieces[i].bytes);
+    muted(pieces.empty()       ? "no tokenizer: the prompt is made of random ids"
+          : pieces.size() > 12 ? shown + " ..."
+                               : shown);
+  } catch (const std::exception& error) {
+    muted(error.what());
+  }
+}
+
+void choose_cache(View& view) {
+  labelled("Cache");
+  ImGui::BeginDisabled(!view.draft.use_cache);
+  for (const CacheName& cache : cache_names) {
+    if (button(view, cache.name, cache.name, cache.what, view.draft.cache == cache.name)) view.draft.cache = cache.name;
+    ImGui::SameLine();
+  }
+  ImGui::EndDisabled();
+  ImGui::Checkbox("use it", &view.draft.use_cache);
+  mark(view, "use-cache");
+  ImGui::SetItemTooltip("Without: the cache is cleared before each step, and every token is computed again.");
+}
+
+void choose_sampling(View& view) {
+  SamplingOptions& sampling = view.draft.sampling;
+  float temperature = float(sampling.temperature), top_p = float(sampling.top_p);
+  labelled("Tokens");
+  int_slider(view, "tokens", "to write", view.draft.tokens, 1, 500, 9);
+  ImGui::SameLine(0, em());
+  int_slider(view, "repeats", "timed", view.draft.repeats, 0, 10, 4);
+  ImGui::SetItemTooltip("How often the run is timed with and without the cache.");
+  labelled("Sampling");
+  if (float_slider(view, "temperature", "temperature", temperature, 0, 2, 5, "%.2f"))
+    sampling.temperature = double(int(temperature * 20 + 0.5f)) / 20;
+  ImGui::SameLine(0, em());
+  int_slider(view, "top-k", "top-k", sampling.top_k, 0, 100, 4);
+  ImGui::SetCursorPosX(em() * 7);
+  if (float_slider(view, "top-p", "top-p", top_p, 0.05f, 1, 5, "%.2f"))
+    sampling.top_p = double(int(top_p * 20 + 0.5f)) / 20;
+  ImGui::SameLine(0, em());
+  int seed = int(sampling.seed);
+  if (int_slider(view, "seed", "seed", seed, 0, 99, 4)) sampling.seed = std::uint64_t(seed);
+  ImGui::SetCursorPosX(em() * 7);
+  muted("Temperature 0 is greedy: always the likeliest token.");
+}
+
+}  // namespace
+
+void draw_settings(const Session& session, View& view) {
+  if (!view.show_settings) return;
+  const ImGuiViewport& viewport = *ImGui::GetMainViewport();
+  ImGui::SetNextWindowPos(viewport.GetCenter(), ImGuiCond_Appearing, {0.5f, 0.5f});
+  ImGui::SetNextWindowSize({std::min(em() * 40, viewport.WorkSize.x), 0}, ImGuiCond_Always);
+  if (ImGui::Begin("Another run", &view.show_settings,
+                   ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoResize)) {
+    choose_model(view);
+    choose_prompt(session, view);
+    choose_cache(view);
+    choose_sampling(view);
+    ImGui::Separator();
+    if (button(view, "run", "Run", "Decode with these", true)) view.start = view.draft, view.show_settings = false;
+    ImGui::SameLine();
+    if (button(view, "cancel", "Cancel")) view.draft = session.choice(), view.show_settings = false;
+    ImGui::SameLine(0, em() * 2);
+    ImGui::AlignTextToFramePadding();
+    muted("Look:");
+    ImGui::SameLine();
+    if (button(view, "theme", view.dark ? "light" : "dark", "Dark or light (T)")) view.dark = !view.dark;
+    ImGui::SameLine();
+    if (button(view, "reset-layout", "Reset layout", "Panels back to their places (Ctrl + 0)"))
+      view.reset_layout = true;
+    ImGui::SameLine();
+    float_slider(view, "ui-scale", "size", view.ui_scale, 0.5f, 3, 4, "%.2f");
+    ImGui::AlignTextToFramePadding();
+    muted("Save this run:");
+    for (const char* kind : {"png", "csv", "json", "safetensors"}) {
+      ImGui::SameLine();
+      if (button(view, (std::string("save-") + kind).c_str(), kind, "Write kvcache-step-N to the working folder"))
+        view.save = kind;
+    }
+  }
+  ImGui::End();
+}
+
+void draw_error(Session& session, View& view) {
+  if (session.error().empty()) return;
+  const ImGuiViewport& viewport = *ImGui::GetMainViewport();
+  ImGui::SetNextWindowPos({viewport.GetCenter().x, viewport.WorkPos.y + em()}, ImGuiCond_Always, {0.5f, 0});
+  ImGui::SetNextWindowSize({std::min(em() * 45, viewport.WorkSize.x - em() * 2), 0});
+  ImGui::PushStyleColor(ImGuiCol_Border, theme().error);
+  if (ImGui::Begin("##error", nullptr,
+                   ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings |
+                       ImGuiWindowFlags_NoFocusOnAppearing)) {
+    ImGui::PushStyleColor(ImGuiCol_Text, theme().error);
+    wrapped(session.error());
+    ImGui::PopStyleColor();
+    if (button(view, "dismiss", "Close")) session.dismiss_error();
+  }
+  ImGui::End();
+  ImGui::PopStyleColor();
+}
+
+}  // namespace kvcache::visualizer

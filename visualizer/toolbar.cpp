@@ -1,0 +1,112 @@
+// The line at the top, by which one moves through the run, and the line at the bottom, which sums up the step.
+#include <fmt/core.h>
+#include <imgui_internal.h>  // BeginViewportSideBar
+
+#include "app.hpp"
+#include "common/readable.hpp"
+#include "theme.hpp"
+#include "widgets.hpp"
+
+namespace kvcache::visualizer {
+namespace {
+
+constexpr ImGuiWindowFlags bar_flags = ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings |
+                                       ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoNav;
+
+/// Draws what follows at the right edge, if it fits beside what is there.
+bool begin_right(float width) {
+  ImGui::SameLine();
+  const float x = ImGui::GetWindowWidth() - width - em() * 0.75f;
+  if (x < ImGui::GetCursorPosX() + em()) return false;
+  ImGui::SetCursorPosX(x);
+  return true;
+}
+
+void right_text(const std::string& text) {
+  if (begin_right(ImGui::CalcTextSize(text.c_str()).x)) muted(text);
+}
+
+}  // namespace
+
+void draw_toolbar(const Session& session, View& view) {
+  const int last = std::max(0, session.timeline().steps() - 1);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {em() * 0.75f, em() * 0.5f});
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, theme().ground);
+  if (ImGui::BeginViewportSideBar("##toolbar", ImGui::GetMainViewport(), ImGuiDir_Up, ImGui::GetFrameHeight() + em(),
+                                  bar_flags)) {
+    if (icon_button(view, "start", Icon::start, "To the prompt (Home)", false, view.step > 0))
+      go_to_step(session, view, 0);
+    ImGui::SameLine();
+    if (icon_button(view, "back", Icon::back, "One token back (Backspace or Left)", false, view.step > 0))
+      go_to_step(session, view, view.step - 1);
+    ImGui::SameLine();
+    if (icon_button(view, "play", view.playing ? Icon::pause : Icon::play, view.playing ? "Pause (P)" : "Play (P)",
+                    true))
+      view.playing = !view.playing, view.time_in_step = 0;
+    ImGui::SameLine();
+    if (icon_button(view, "step", Icon::step, "One token on (Space or Right)", false, view.step < last))
+      go_to_step(session, view, view.step + 1);
+    ImGui::SameLine();
+    if (icon_button(view, "end", Icon::end, "To the last token (End)", false, view.step < last))
+      go_to_step(session, view, last);
+    ImGui::SameLine(0, em());
+    int step = view.step;
+    if (int_slider(view, "scrub", "Step", step, 0, last, 12)) go_to_step(session, view, step);
+    ImGui::SameLine(0, em());
+    float_slider(view, "speed", "Speed", view.steps_per_second, 0.5f, 60, 5, "%.1f/s", true);
+    ImGui::SameLine(0, em());
+    if (button(view, "settings", "Run ...", "Model, prompt, cache and sampling (R)", view.show_settings))
+      view.show_settings = !view.show_settings;
+    ImGui::SameLine();
+    if (button(view, "help", "?", "Keys (?)", view.show_help)) view.show_help = !view.show_help;
+    const TimelineAbout& about = session.timeline().about();
+    right_text(fmt::format("{}{}  ·  {}  ·  {} layers  ·  {} query and {} kv heads of {}", about.model,
+                           about.random_weights ? " (RANDOM weights)" : "", about.use_cache ? about.cache : "no cache",
+                           about.config.layers, about.config.q_heads, about.config.kv_heads, about.config.head_dim));
+  }
+  ImGui::End();
+  ImGui::PopStyleColor();
+  ImGui::PopStyleVar();
+}
+
+void draw_status_bar(const Session& session, View& view) {
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {em() * 0.75f, em() * 0.25f});
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, theme().ground);
+  ImGui::PushFont(fonts().sans, ImGui::GetStyle().FontSizeBase * 0.86f);
+  if (ImGui::BeginViewportSideBar("##status", ImGui::GetMainViewport(), ImGuiDir_Down, em() * 1.5f, bar_flags)) {
+    const Timeline& timeline = session.timeline();
+    if (timeline.steps() > 0) {
+      const StepRecord& step = timeline.step(view.step);
+      std::string text = fmt::format("{} tokens   ·   cache {}", timeline.length_after(view.step),
+                                     readable_bytes(double(step.memory.used_bytes)));
+      if (view.step < session.comparison().steps()) {
+        const double with = session.comparison().seconds(true, view.step),
+                     without = session.comparison().seconds(false, view.step);
+        text += fmt::format("   ·   this step {:.2f} ms with, {:.2f} ms without the cache: {:.{}f} times  MEASURED",
+                            1e3 * with, 1e3 * without, without / with, without < with ? 2 : 1);
+      }
+      muted(text);
+    }
+    const Progress& progress = session.progress();
+    if (!progress.what.empty()) {
+      const std::string what = progress.what + " ...";
+      const float bar = em() * 8, width = ImGui::CalcTextSize(what.c_str()).x + bar + em();
+      if (begin_right(width)) {
+        muted(what);
+        ImGui::SameLine();
+        ImGui::ProgressBar(progress.total > 0 ? float(progress.done) / float(progress.total) : -float(ImGui::GetTime()),
+                           {bar, em()}, "");
+      }
+    } else if (view.recording_gif || !view.message.empty()) {
+      right_text(view.recording_gif ? "recording a GIF: Ctrl + G ends it" : view.message);
+    } else {
+      right_text("Space step   Backspace back   P play   1-9 panels   ? help");
+    }
+  }
+  ImGui::End();
+  ImGui::PopFont();
+  ImGui::PopStyleColor();
+  ImGui::PopStyleVar();
+}
+
+}  // namespace kvcache::visualizer
