@@ -1,5 +1,5 @@
-// What one frame of the visualizer costs, apart from its pixels: the medians of ImGui's time for a still picture and for
-// a new step in each frame, with every panel drawn.
+// What one frame of the visualizer costs, apart from its pixels: the median time of ImGui for a still picture, and for a
+// new step in each frame, with every panel drawn.
 //   frame_cost 2040        (tokens in the prompt; random weights of SmolLM2's shape)
 #include <chrono>
 #include <cstdio>

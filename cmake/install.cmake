@@ -1,4 +1,4 @@
-# Headers, CMake package, the command and the embedded models.
+# Headers, CMake package, the programs and the embedded models.
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/kvcache)
 
@@ -25,4 +25,7 @@ if(TARGET kvcache_command)
   install(TARGETS kvcache_command DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/kvcache/models
           FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors" PATTERN "README.md")
+endif()
+if(TARGET kvcache_visualizer)
+  install(TARGETS kvcache_visualizer DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

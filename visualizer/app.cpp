@@ -53,10 +53,9 @@ void play(const Session& session, View& view) {
 
 void draw_panel(int index, const Scene& scene, View& view) {
   const Panel& panel = panels[std::size_t(index)];
-  if (view.focus == index) {
-    ImGui::SetNextWindowFocus();
-    view.focus = -1;
-  }
+  const bool comes_to_front = panel.in_front && view.frames_of_layout == 2;  // its tab is there by then
+  if (view.focus == index || comes_to_front) ImGui::SetNextWindowFocus();
+  if (view.focus == index) view.focus = -1;
   if (ImGui::Begin(panel.title)) {
     if (scene.timeline.steps() > 0)
       panel.draw(scene, view);
@@ -149,6 +148,7 @@ void draw_app(Session& session, View& view) {
     draw_presenter(scene, view);
   } else {
     draw_dock_space(view);
+    ++view.frames_of_layout;
     for (int i = 0; i < int(panels.size()); ++i) draw_panel(i, scene, view);
   }
   draw_settings(session, view);

@@ -53,9 +53,6 @@ void build_layout(ImGuiID root, bool side_by_side) {
     if (ImGuiDockNode* node = ImGui::DockBuilderGetNode(place[i]))
       node->LocalFlags |= ImGuiDockNodeFlags_NoWindowMenuButton | ImGuiDockNodeFlags_NoCloseButton;
   }
-  for (const std::size_t front : {std::size_t(5), std::size_t(6)})  // attention, time per token: the tabs seen first
-    if (ImGuiDockNode* node = ImGui::DockBuilderGetNode(place[front]))
-      node->SelectedTabId = ImHashStr("#TAB", 0, ImHashStr(panels[front].title));  // as ImGui names a window's tab
   ImGui::DockBuilderFinish(root);
 }
 
@@ -66,6 +63,7 @@ void draw_dock_space(View& view) {
   if (view.reset_layout || !ImGui::DockBuilderGetNode(root)) {
     build_layout(root, view.side_by_side);
     view.reset_layout = false;
+    view.frames_of_layout = 0;
   }
   ImGui::DockSpaceOverViewport(root, ImGui::GetMainViewport());
 }

@@ -67,6 +67,7 @@ struct View {
   int presented = -1;  // a panel shown alone and large, by its place in the table; -1: all
   bool show_help = false, show_settings = false;
   bool reset_layout = false;
+  int frames_of_layout = 0;   // drawn since it was made
   bool side_by_side = false;  // the layout to reset to: every panel seen at once, instead of tabs
   int last_focus = 3;         // the panel last asked for by its key
   int focus = -1;             // a panel to bring to the front, by its place in the table

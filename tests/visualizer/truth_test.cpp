@@ -1,7 +1,9 @@
 // What is drawn is what was read: pictures against the records, and the records' states from either side.
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 
 #include "kvcache/cache/cache_names.hpp"
+#include "panels/heat.hpp"
 #include "panels/panels.hpp"
 #include "theme.hpp"
 #include "user.hpp"
@@ -74,4 +76,53 @@ TEST_CASE("hovering over the map points at the token in every panel") {
   user.click(user.place("cache-map-grid", 3.5f / float(layout.slots), 0.9f));
   CHECK(user.view.selected_position == 3);
   CHECK(user.view.layer == user.session.timeline().about().config.layers - 1);
+}
+
+TEST_CASE("the heat maps of keys and values show the numbers that attention reads") {
+  User user;
+  user.view.presented = 4;
+  user.press(ImGuiKey_End);
+  user.view.layer = 2, user.view.kv_head = 1;
+  const Image picture = user.look();
+  const Timeline& timeline = user.session.timeline();
+  const int length = timeline.length_after(user.view.step), dim = timeline.about().config.head_dim;
+  for (const bool keys : {true, false}) {
+    const auto number = [&](int position, int d) {
+      const auto row = keys ? timeline.key(2, 1, position) : timeline.value(2, 1, position);
+      return row[std::size_t(d)];
+    };
+    float largest = 0;
+    for (int p = 0; p < length; ++p)
+      for (int d = 0; d < dim; ++d) largest = std::max(largest, std::abs(number(p, d)));
+    int off = 0;
+    for (int p = 0; p < length; ++p)
+      for (int d = 0; d < dim; ++d) {
+        const ImVec2 at = user.place(keys ? "inside-keys" : "inside-values", (float(d) + 0.15f) / float(dim),
+                                     (float(p) + 0.85f) / float(length));  // beside the number written in it
+        off += (picture.at(int(at.x), int(at.y)) & 0xFFFFFF) != (diverging(number(p, d) / largest) & 0xFFFFFF);
+      }
+    CHECK(off == 0);
+  }
+}
+
+TEST_CASE("the brighter a cell of the attention matrix, the larger its weight") {
+  User user;
+  user.view.presented = 5;
+  user.press(ImGuiKey_End);
+  user.view.layer = 3, user.view.q_head = 4;
+  const Image picture = user.look();
+  const Timeline& timeline = user.session.timeline();
+  const int length = timeline.length_after(user.view.step);
+  std::vector<std::pair<float, float>> cells;  // weight, brightness
+  for (int query = 0; query < length; ++query)
+    for (int key = 0; key <= query; ++key) {
+      const ImVec2 at = user.place("attention-matrix", (float(key) + 0.5f) / float(length),
+                                   (float(query) + 0.5f) / float(length));
+      const ImVec4 colour = as_vec4(picture.at(int(at.x), int(at.y)));
+      cells.emplace_back(timeline.attention(3, 4, query)[std::size_t(key)],
+                         0.2126f * colour.x + 0.7152f * colour.y + 0.0722f * colour.z);
+    }
+  std::sort(cells.begin(), cells.end());
+  for (std::size_t i = 1; i < cells.size(); ++i) CHECK(cells[i].second >= cells[i - 1].second - 0.01f);
+  CHECK(cells.back().second > cells.front().second + 0.3f);
 }
