@@ -46,4 +46,5 @@ int main(int argc, char** argv) {
   std::printf("%d layers x %d tokens, %zu panels: a still frame %.2f ms, a new step %.2f ms (medians of 100)\n",
               session.timeline().about().config.layers, session.timeline().length_after(7), panels.size(), median(still),
               median(moving));
+  std::printf("the timeline takes %.1f MB\n", double(session.timeline().bytes()) / 1e6);
 }

@@ -29,7 +29,9 @@ int main(int argc, char** argv) {
   for (int repeat = 0; repeat <= repeats; ++repeat) {
     GrowingCache<> cache(config.cache_shape());
     const double without = seconds_of([&] { generate(transformer, cache, prompt, {.tokens = tokens}); });
-    Timeline timeline({.model = "", .config = config, .cache = "growing", .prompt = prompt});
+    TimelineAbout about;
+    about.config = config, about.cache = "growing", about.prompt = prompt;
+    Timeline timeline(about);
     const double with = seconds_of([&] {
       TracedDecoding<float, GrowingCache<>> decoding(transformer, GrowingCache<>(config.cache_shape()), prompt,
                                                      {.tokens = tokens});
@@ -39,7 +41,7 @@ int main(int argc, char** argv) {
     plain.push_back(without), traced.push_back(with), ratio.push_back(with / without);
     bytes = timeline.bytes();
   }
-  std::printf("%d tokens: %.3f s plain, %.3f s traced (medians of %d); traced / plain %.3f, from %.3f to %.3f\n", tokens,
-              median(plain), median(traced), repeats, median(ratio), quantile(ratio, 0), quantile(ratio, 1));
+  std::printf("%d tokens: %.3f s plain, %.3f s traced (medians of %d); traced / plain %.3f, from %.3f to %.3f\n",
+              tokens, median(plain), median(traced), repeats, median(ratio), quantile(ratio, 0), quantile(ratio, 1));
   std::printf("the timeline takes %.1f MB\n", double(bytes) / 1e6);
 }

@@ -53,7 +53,7 @@ void play(const Session& session, View& view) {
 
 void draw_panel(int index, const Scene& scene, View& view) {
   const Panel& panel = panels[std::size_t(index)];
-  const bool comes_to_front = panel.in_front && view.frames_of_layout == 2;  // its tab is there by then
+  const bool comes_to_front = panel.front_in_frame > 0 && view.frames_of_layout == panel.front_in_frame;
   if (view.focus == index || comes_to_front) ImGui::SetNextWindowFocus();
   if (view.focus == index) view.focus = -1;
   if (ImGui::Begin(panel.title)) {

@@ -16,8 +16,9 @@ struct Choice {
   bool use_cache = true;             // false: cleared before each step
   int tokens = 60;                   // to write
   SamplingOptions sampling = {};
-  int layer = 0;    // whose attention is recorded where all would take too much memory
-  int repeats = 3;  // of the comparison; 0: none
+  double most_trace_bytes = 64e6;  // attention and stages of all layers are recorded if they take no more
+  int layer = 0;                   // recorded in any case
+  int repeats = 3;                 // of the comparison; 0: none
   bool operator==(const Choice&) const = default;
 };
 

@@ -17,12 +17,9 @@ namespace {
 using Cache = AnyCache<FloatRows<>>;
 constexpr std::uint64_t seed_of_shape = 0;
 
-/// Traces of all layers are kept if they take no more than this.
-constexpr double most_trace_bytes = 64e6;
-
-bool all_layers_fit(const ModelConfig& c, int positions) {
+double trace_bytes(const ModelConfig& c, int positions) {
   const double p = positions, weights = c.q_heads * p * (p + 1) / 2, stages = p * (3.0 * c.hidden + c.qkv_size());
-  return c.layers * (weights + stages) * sizeof(float) <= most_trace_bytes;
+  return c.layers * (weights + stages) * sizeof(float);
 }
 
 std::shared_ptr<const LoadedModel> load_model(const Choice& choice, std::shared_ptr<const LoadedModel> known) {
@@ -76,7 +73,8 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
 
 TraceOptions trace_options(const Choice& choice, const LoadedModel& loaded) {
   const int length = int(prompt_of(choice, loaded).size()) + choice.tokens;
-  return {all_layers_fit(loaded.model.config, length), std::clamp(choice.layer, 0, loaded.model.config.layers - 1)};
+  return {trace_bytes(loaded.model.config, length) <= choice.most_trace_bytes,
+          std::clamp(choice.layer, 0, loaded.model.config.layers - 1)};
 }
 
 void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> text, int prompt_length,
@@ -88,6 +86,10 @@ void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> t
                                           make_cache("growing", shape, length), std::move(text), prompt_length,
                                           choice.repeats, choice.sampling);
   for (int done = 0; !compared.done() && !stop.stop_requested();) {
+    if (channel.hold) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      continue;
+    }
     const ComparedStep step = compared.next();
     ++done;
     hand_over(channel, [&](Handed& handed) {

@@ -1,6 +1,7 @@
 // What the background threads do, and how they hand it over. The library's templates are instantiated in run.cpp alone.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,6 +33,8 @@ struct Handed {
 struct Channel {
   mutable std::mutex mutex;
   Handed handed;
+  std::atomic<bool> hold =
+      false;  // the comparison waits: something else needs the processor, and would spoil its times
 };
 
 /// Decodes with records, then compares with and without the cache. `model` is used again if it is the one chosen.

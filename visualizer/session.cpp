@@ -90,8 +90,10 @@ void Session::want_layer(int layer) {
   if (s.timeline.steps() == 0 || s.traced_layer == layer || !s.model || !s.run_is_shown) return;
   if (layer < 0 || layer >= s.timeline.about().config.layers) return;
   if (s.timeline.trace(layer, s.timeline.steps() - 1)) return;
+  if (s.progress.what == "decoding") return;  // the steps to be repeated are not all there yet
   s.retire(s.trace);
   s.traced_layer = layer;
+  if (s.run) s.run->channel->hold = true;
   s.trace.emplace().begin([choice = s.choice, model = s.model, layer](Channel& channel, std::stop_token stop) {
     record_layer(choice, model, layer, channel, stop);
   });
@@ -138,7 +140,10 @@ bool Session::State::take_trace() {
   for (auto& [step, layer_trace] : handed.traces)
     if (step < timeline.steps()) timeline.add_trace(traced_layer, step, std::move(layer_trace));
   const bool any = !handed.traces.empty();
-  if (handed.finished) trace.reset(), traced_layer = -1;
+  if (handed.finished) {
+    trace.reset(), traced_layer = -1;
+    if (run) run->channel->hold = false;
+  }
   return any;
 }
 

@@ -116,8 +116,8 @@ TEST_CASE("the brighter a cell of the attention matrix, the larger its weight") 
   std::vector<std::pair<float, float>> cells;  // weight, brightness
   for (int query = 0; query < length; ++query)
     for (int key = 0; key <= query; ++key) {
-      const ImVec2 at = user.place("attention-matrix", (float(key) + 0.5f) / float(length),
-                                   (float(query) + 0.5f) / float(length));
+      const ImVec2 at =
+          user.place("attention-matrix", (float(key) + 0.5f) / float(length), (float(query) + 0.5f) / float(length));
       const ImVec4 colour = as_vec4(picture.at(int(at.x), int(at.y)));
       cells.emplace_back(timeline.attention(3, 4, query)[std::size_t(key)],
                          0.2126f * colour.x + 0.7152f * colour.y + 0.0722f * colour.z);
@@ -125,4 +125,25 @@ TEST_CASE("the brighter a cell of the attention matrix, the larger its weight") 
   std::sort(cells.begin(), cells.end());
   for (std::size_t i = 1; i < cells.size(); ++i) CHECK(cells[i].second >= cells[i - 1].second - 0.01f);
   CHECK(cells.back().second > cells.front().second + 0.3f);
+}
+
+TEST_CASE("a layer that was not recorded is recorded when it is looked at, and shows what a full record shows") {
+  std::vector<float> expected;
+  {
+    User full;
+    const auto row = full.session.timeline().attention(3, 2, 10);
+    expected.assign(row.begin(), row.end());
+  }
+  REQUIRE(expected.size() == 11);
+  Choice choice = short_run();
+  choice.most_trace_bytes = 0;
+  User user(choice);
+  const Timeline& timeline = user.session.timeline();
+  CHECK_FALSE(timeline.attention(0, 2, 10).empty());
+  CHECK(timeline.attention(3, 2, 10).empty());
+  for (int i = 0; i < 3; ++i) user.press(ImGuiKey_DownArrow);
+  user.session.wait();
+  const auto row = timeline.attention(3, 2, 10);
+  CHECK(std::vector<float>(row.begin(), row.end()) == expected);
+  CHECK(user.session.comparison().steps() == 12);
 }

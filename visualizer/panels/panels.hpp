@@ -26,7 +26,7 @@ struct Panel {
   const char* title;  // also its name for the window, for --panel and in tests
   const char* name;   // in file names and options
   DrawPanel draw;
-  bool in_front = false;  // of the tabs that share its place in the default layout
+  int front_in_frame = 0;  // of a new layout: then it comes before the tabs beside it. One a frame: there is one focus
 };
 
 /// In the order of the keys 1 to 9.
@@ -36,8 +36,8 @@ inline constexpr std::array<Panel, 9> panels{{
     {"Work in this step", "work", draw_work},
     {"Cache map", "cache-map", draw_cache_map},
     {"Inside", "inside", draw_inside},
-    {"Attention", "attention", draw_attention, true},
-    {"Time per token", "timing", draw_timing, true},
+    {"Attention", "attention", draw_attention, 2},
+    {"Time per token", "timing", draw_timing, 3},
     {"Memory", "memory", draw_memory},
     {"Proof", "proof", draw_proof},
 }};
