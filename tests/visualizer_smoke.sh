@@ -8,7 +8,9 @@ for needed in Xvfb xdotool xauth; do
 done
 mkdir -p "$folder"
 cd "$folder"
-rm -f kvcache-step-*.png
+rm -rf kvcache-step-*.png config
+mkdir -p config/kvcache
+printf '[kvcache][view]\ndark=1\nsteps_per_second=7.000\n\n' >config/kvcache/visualizer.ini  # kept from a run before
 export XDG_CONFIG_HOME=$folder/config XDG_RUNTIME_DIR=$folder
 cat >inside.sh <<'INSIDE'
 set -euo pipefail
@@ -27,13 +29,31 @@ key BackSpace
 key ctrl+s
 for _ in $(seq 50); do [ -s kvcache-step-2.png ] && break; sleep 0.2; done
 [ -s kvcache-step-2.png ] || { echo "no picture of step 2; there are: $(ls)"; exit 1; }
-key ctrl+q
+key t                    # light, to be kept
+sleep 1
+cp Xvfb_screen0 screen.xwd  # what is on the screen: drawn by OpenGL
+key ctrl+q || true  # the window may be gone before the keys are released
 for _ in $(seq 50); do kill -0 $program 2>/dev/null || break; sleep 0.2; done
 if kill -0 $program 2>/dev/null; then echo "it did not leave"; exit 1; fi
 trap - EXIT
 wait $program
 INSIDE
-timeout 150 xvfb-run -a -s "-screen 0 1920x1080x24 -noreset" bash inside.sh "$program"
-[ -s config/kvcache/visualizer.ini ] || { echo "no settings were kept"; exit 1; }
+timeout 150 xvfb-run -a -s "-screen 0 1920x1080x24 -noreset -fbdir $folder" bash inside.sh "$program"
+for kept in dark=0 steps_per_second=7.000; do
+  grep -q "^$kept" config/kvcache/visualizer.ini || { echo "$kept was not kept"; exit 1; }
+done
+python3 - <<'SCREEN'
+# An XWD file: a header of big-endian words, the first is its size, the twentieth the number of colours of 12 bytes each.
+import struct
+data = open("screen.xwd", "rb").read()
+words = struct.unpack(">25I", data[:100])
+pixels = data[words[0] + 12 * words[19]:]
+colours = {}
+for i in range(0, len(pixels) - 3, 4 * 7):
+    colours[pixels[i:i + 3]] = colours.get(pixels[i:i + 3], 0) + 1
+newest = bytes([0x00, 0xD6, 0xF2])  # of the light theme, as blue, green, red
+assert len(colours) > 100, f"the screen has {len(colours)} colours only"
+assert colours.get(newest, 0) > 50, "the newest token's colour is not on the screen"
+SCREEN
 cmp -s kvcache-step-2.png kvcache-step-3.png && { echo "two steps look the same"; exit 1; }
-echo "a window opened, stepped, saved two pictures and left"
+echo "a window opened, stepped, saved two pictures, was seen on the screen, kept its settings and left"

@@ -5,6 +5,7 @@
 
 #include "app.hpp"
 #include "panels/panels.hpp"
+#include "widgets.hpp"
 
 namespace kvcache::visualizer {
 namespace {
@@ -28,6 +29,15 @@ Places tabbed_layout(ImGuiID rest) {
   return {narration, tokens, work, rest, right_top, right_top, right_bottom, right_bottom, right_bottom};
 }
 
+/// Where little fits: what happens, and all else in tabs.
+Places small_layout(ImGuiID rest) {
+  Places places;
+  const ImGuiID narration = split(rest, ImGuiDir_Up, 0.28f, rest);
+  places.fill(rest);
+  places[0] = narration;
+  return places;
+}
+
 /// Three columns of three.
 Places side_by_side_layout(ImGuiID rest) {
   const ImGuiID left = split(rest, ImGuiDir_Left, 1 / 3.f, rest), middle = split(rest, ImGuiDir_Left, 0.5f, rest);
@@ -47,7 +57,8 @@ void build_layout(ImGuiID root, bool side_by_side) {
   ImGui::DockBuilderAddNode(root, ImGuiDockNodeFlags_DockSpace);
   ImGui::DockBuilderSetNodePos(root, viewport.WorkPos);  // before any split
   ImGui::DockBuilderSetNodeSize(root, viewport.WorkSize);
-  const Places place = side_by_side ? side_by_side_layout(root) : tabbed_layout(root);
+  const bool is_small = viewport.WorkSize.x < 56 * em() || viewport.WorkSize.y < 28 * em();
+  const Places place = side_by_side ? side_by_side_layout(root) : is_small ? small_layout(root) : tabbed_layout(root);
   for (std::size_t i = 0; i < panels.size(); ++i) {
     ImGui::DockBuilderDockWindow(panels[i].title, place[i]);
     if (ImGuiDockNode* node = ImGui::DockBuilderGetNode(place[i]))

@@ -16,7 +16,7 @@ struct Arguments {
   View view;
   ExportChoice exported;
   std::string timeline, size = "1280x720", step;
-  std::optional<bool> light;
+  bool light = false, dark = false;
   std::optional<float> ui_scale;
   bool without_cache = false;
   int frames = 0;
@@ -56,13 +56,14 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--size", a.size, "of the window or picture")->capture_default_str();
   app.add_option("--ui-scale", a.ui_scale, "size of text and all else; default: the display's")
       ->check(CLI::Range(0.5, 4.0));
-  app.add_flag("--light,!--dark", a.light, "a light theme, for bright rooms");
+  CLI::Option* light = app.add_flag("--light", a.light, "a light theme, for bright rooms; else as last time");
+  app.add_flag("--dark", a.dark, "a dark theme")->excludes(light);
   app.add_option("--frames", a.frames, "close the window after so many frames, for tests")->group("");
 }
 
 int run_program(Arguments& a) {
   a.choice.use_cache = !a.without_cache;
-  if (a.light) a.view.dark = !*a.light, a.view.theme_is_chosen = true;
+  if (a.light || a.dark) a.view.dark = a.dark, a.view.theme_is_chosen = true;
   if (a.ui_scale) a.view.ui_scale = *a.ui_scale, a.view.scale_is_chosen = true;
   std::tie(a.exported.width, a.exported.height) = two_numbers(a.size, 'x', "--size", "1280x720");
   check(a.exported.width >= 320 && a.exported.height >= 200 && a.exported.width <= 7680 && a.exported.height <= 4320,

@@ -60,7 +60,8 @@ struct View {
   bool log_axis = false;
   bool parts_with_cache = true;  // whose parts the timing panel shows over the text
   MemoryPart memory = MemoryPart::now;
-  bool show_copied = false;  // in the memory panel, over time
+  bool show_copied = false;      // in the memory panel, over time
+  bool show_all_caches = false;  // there too: what the other caches would take
   bool dark = true;
   float ui_scale = 1;
   bool scale_is_chosen = false, theme_is_chosen = false;  // on the command line: what was kept does not count

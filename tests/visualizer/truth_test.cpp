@@ -147,3 +147,21 @@ TEST_CASE("a layer that was not recorded is recorded when it is looked at, and s
   CHECK(std::vector<float>(row.begin(), row.end()) == expected);
   CHECK(user.session.comparison().steps() == 12);
 }
+
+TEST_CASE("what the memory panel computes for every cache is what that cache's own run used, step by step") {
+  for (const CacheName& cache : cache_names) {
+    Choice choice = short_run();
+    choice.cache = cache.name, choice.repeats = 0;
+    User user(choice);
+    const auto& curves = user.view.curves.caches;
+    const auto curve =
+        std::find_if(curves.begin(), curves.end(), [&](const auto& c) { return std::string(c.name) == cache.name; });
+    REQUIRE(curve != curves.end());
+    for (int step = 0; step < user.session.timeline().steps(); ++step) {
+      const MemoryUse& memory = user.session.timeline().step(step).memory;
+      CHECK(curve->used[std::size_t(step)] == double(memory.used_bytes));
+      CHECK(curve->reserved[std::size_t(step)] == double(memory.reserved_bytes));
+      CHECK(curve->copied[std::size_t(step)] == double(memory.copied_bytes));
+    }
+  }
+}

@@ -34,6 +34,9 @@ std::map<std::string, std::string> words_of(const View& v) {
           {"quit", word(v.quit)},
           {"gif", word(v.recording_gif)},
           {"save", v.save.value_or("")},
+          {"memory", word(int(v.memory))},
+          {"copied", word(v.show_copied)},
+          {"all_caches", word(v.show_all_caches)},
           {"draft.model", v.draft.model},
           {"draft.cache", v.draft.cache},
           {"draft.use_cache", word(v.draft.use_cache)}};
@@ -142,6 +145,55 @@ TEST_CASE("the scrub bar reaches the first and the last step") {
   CHECK(user.view.step == 11);
   user.drag("scrub", 0.9f, 0.01f);
   CHECK(user.view.step == 0);
+}
+
+TEST_CASE("every control of the panels changes what it should, and nothing else") {
+  User user;
+  struct Control {
+    const char* panel;  // brought to the front first
+    const char* widget;
+    const char* changes;
+  };
+  const auto panel_named = [](const std::string& name) {
+    for (std::size_t i = 0; i < panels.size(); ++i)
+      if (name == panels[i].name) return int(i);
+    return -1;
+  };
+  for (const Control& c : {Control{"narration", "stages", "stage"},
+                           {"narration", "stage-3", "stage"},
+                           {"narration", "stages", "stage"},
+                           {"cache-map", "map-age", "map_colour"},
+                           {"cache-map", "map-attention", "map_colour"},
+                           {"cache-map", "map-norm", "map_colour"},
+                           {"cache-map", "map-state", "map_colour"},
+                           {"cache-map", "map-heads", "map_heads"},
+                           {"cache-map", "map-heads", "map_heads"},
+                           {"timing", "timing-cumulative", "timing"},
+                           {"timing", "timing-ratio", "timing"},
+                           {"timing", "timing-parts", "timing"},
+                           {"timing", "timing-per-token", "timing"},
+                           {"timing", "timing-log", "log"},
+                           {"memory", "memory-over-time", "memory"},
+                           {"memory", "memory-copied", "copied"},
+                           {"memory", "memory-all-caches", "all_caches"},
+                           {"memory", "memory-calculator", "memory"},
+                           {"memory", "memory-now", "memory"}}) {
+    CAPTURE(std::string(c.widget));
+    user.view.focus = panel_named(c.panel);
+    user.window.settle();
+    CHECK(changed_by(user, [&] { user.click(c.widget); }) == c.changes);
+  }
+  for (const Control& c : {Control{"", "speed", "speed"},
+                           {"attention", "attention-layer", "layer"},
+                           {"attention", "attention-head", "kv_head q_head"},
+                           {"inside", "inside-layer", "layer"},
+                           {"inside", "inside-head", "kv_head q_head"}}) {
+    CAPTURE(std::string(c.widget));
+    if (*c.panel) user.view.focus = panel_named(c.panel);
+    user.window.settle();
+    user.drag(c.widget, 0.5f, 0.02f);
+    CHECK(changed_by(user, [&] { user.drag(c.widget, 0.1f, 0.98f); }) == c.changes);
+  }
 }
 
 TEST_CASE("playing takes the time that was chosen, and ends at the last step") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kvcache/cache/any_cache.hpp"
 #include "scene.hpp"
 
 namespace kvcache::visualizer {
@@ -69,12 +70,36 @@ void add_differences(Curves& curves, const Comparison& comparison) {
   }
 }
 
+/// The policies themselves do the sums: fed with rows of one number, their bytes are those of any row, divided by the
+/// numbers in it.
+Curves::OfCache bytes_of_cache(const char* name, const TimelineAbout& about) {
+  const int prompt = int(about.prompt.size());
+  auto cache = make_cache(name, CacheShape{1, 1, 1}, prompt + about.tokens);
+  const CacheShape shape = about.config.cache_shape();
+  const double numbers = double(shape.layers) * shape.row_size() * double(about.number_bytes) / sizeof(float);
+  const Matrix<float> rows = Matrix<float>::Zero(std::max(1, prompt), 1);
+  Curves::OfCache curve{name, {}, {}, {}, {}};
+  for (int length = prompt; length < prompt + about.tokens; ++length) {
+    const int held = cache.length(0);
+    cache.append(0, held, in(rows.topRows(length - held)), in(rows.topRows(length - held)));
+    const MemoryUse memory = cache.memory();
+    curve.tokens.push_back(length);
+    curve.used.push_back(numbers * double(memory.used_bytes));
+    curve.reserved.push_back(numbers * double(memory.reserved_bytes));
+    curve.copied.push_back(numbers * double(memory.copied_bytes));
+  }
+  return curve;
+}
+
 }  // namespace
 
 void follow(Curves& curves, const Scene& scene, int run) {
   if (curves.run != run || int(curves.tokens.size()) > scene.timeline.steps() ||
       curves.compared() > scene.comparison.steps())
     curves = {};
+  if (curves.caches.empty())
+    for (const CacheName& cache : cache_names)
+      curves.caches.push_back(bytes_of_cache(cache.name, scene.timeline.about()));
   curves.run = run;
   add_recorded(curves, scene.timeline);
   add_compared(curves, scene.comparison);

@@ -19,6 +19,13 @@ struct Curves {
   std::vector<double> recorded_ms;
   std::vector<double> formula, used, reserved, copied;  // bytes
 
+  // What every cache would take for the same text: by step, all steps that were asked for. [COMPUTED]
+  struct OfCache {
+    const char* name;
+    std::vector<double> tokens, used, reserved, copied;  // bytes
+  };
+  std::vector<OfCache> caches;
+
   // Of the comparison, by step.
   struct Way {
     std::vector<double> median_ms, low_ms, high_ms;          // of the repeats: quantiles 0.5, 0.1, 0.9

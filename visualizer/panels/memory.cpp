@@ -183,6 +183,21 @@ void over_time_tooltip(const Scene& scene, const Curves& curves, int step, bool 
   ImGui::EndTooltip();
 }
 
+/// What each cache would reserve, or would have copied, for the same text. [COMPUTED]
+void draw_all_caches(const Curves& curves, const Axes& axes, bool copied) {
+  const ImU32 colours[] = {theme().accent, theme().prompt, theme().moved};
+  for (std::size_t i = 0; i < curves.caches.size(); ++i) {
+    const Curves::OfCache& cache = curves.caches[i];
+    const ImU32 colour = colours[i % std::size(colours)];
+    const std::vector<double>& bytes = copied ? cache.copied : cache.reserved;
+    plot_stairs(cache.name, cache.tokens, bytes, colour, 1.5f);
+    const std::string words = fmt::format("{} {}, COMPUTED", cache.name, copied ? "copied" : "reserved");
+    const double place = i == 0 ? 1 : i % 2 == 1 ? 0.35 : 0.7;  // apart from each other, each on its own curve
+    const std::size_t step = std::size_t(place * double(bytes.size() - 1));
+    plot_note(words.c_str(), place == 1 ? axes.x_most : cache.tokens[step], bytes[step], colour);
+  }
+}
+
 void draw_over_time(const Scene& scene, View& view) {
   const Curves& curves = view.curves;
   {
@@ -195,6 +210,9 @@ void draw_over_time(const Scene& scene, View& view) {
     if (ImGui::GetContentRegionAvail().x < em() * 5) ImGui::NewLine();
     ImGui::Checkbox("copied##memory-copied", &view.show_copied);
     mark(view, "memory-copied");
+    ImGui::SameLine();
+    ImGui::Checkbox("all caches##memory-all-caches", &view.show_all_caches);
+    mark(view, "memory-all-caches");
     badge_at_end(Source::measured,
                  "Bytes in use, reserved and copied, asked of the cache after each step. The formula "
                  "is computed from the sizes alone.");
@@ -207,10 +225,14 @@ void draw_over_time(const Scene& scene, View& view) {
   axes.y_is_bytes = true;
   axes.y_most = 1.15 * std::max({top(curves.formula), top(curves.used), top(curves.reserved),
                                  view.show_copied ? top(curves.copied) : 0., 1.});
+  if (view.show_all_caches)
+    for (const Curves::OfCache& cache : curves.caches)
+      axes.y_most = std::max(axes.y_most, 1.15 * top(view.show_copied ? cache.copied : cache.reserved));
   if (!begin_plot("##memory", axes)) return;
   plot_stairs("##reserved", curves.tokens, curves.reserved, reserved_colour(), 2);
   plot_stairs("##formula", curves.tokens, curves.formula, formula_colour(), 6);
   plot_stairs("##in use", curves.tokens, curves.used, theme().decoded);
+  if (view.show_all_caches) draw_all_caches(curves, axes, view.show_copied);
   if (view.show_copied) plot_stairs("copied so far", curves.tokens, curves.copied, theme().moved);
   vertical_line(scene.length());
   const double used = curves.used[std::size_t(scene.step_index)];
