@@ -170,7 +170,9 @@ void draw_chips(const Scene& scene, View& view, ImVec2 size) {
   ImGui::EndChild();
 }
 
-void chip_legend(const char* name, Kind kind) {
+/// Left out if it would reach beyond `right`.
+void chip_legend(const char* name, Kind kind, float right) {
+  if (ImGui::GetCursorScreenPos().x + em() * 1.7f + ImGui::CalcTextSize(name).x > right) return;
   const float width = em() * 1.3f, height = em() * 0.85f;
   const ImVec2 at = ImGui::GetCursorScreenPos(), a{at.x, at.y + (em() - height) / 2 + 1};
   draw_chip(kind, a, {a.x + width, a.y + height}, "", false, false);
@@ -179,12 +181,12 @@ void chip_legend(const char* name, Kind kind) {
   ImGui::SameLine(0, em());
 }
 
-void draw_legend() {
-  chip_legend("prompt", Kind::prompt);
-  chip_legend("decoded", Kind::decoded);
-  chip_legend("newest read", Kind::newest);
-  chip_legend("next: chosen, not yet read", Kind::next);
-  chip_legend("of later steps", Kind::later);
+void draw_legend(float right) {
+  chip_legend("prompt", Kind::prompt, right);
+  chip_legend("decoded", Kind::decoded, right);
+  chip_legend("newest read", Kind::newest, right);
+  chip_legend("next: chosen, not read", Kind::next, right);
+  chip_legend("later steps", Kind::later, right);
   ImGui::NewLine();
 }
 
@@ -282,7 +284,7 @@ void draw_tokens(const Scene& scene, View& view) {
   const bool beside = room.y > 5.6f * em() && room.x > 34 * em(), legend = room.y > 10 * em();
   const float bars = beside ? std::clamp(room.x * 0.3f, 15 * em(), 34 * em()) : 0;
   const float line = beside || room.y < 3.2f * em() ? 0 : em() * 1.5f;
-  if (legend) draw_legend();
+  if (legend) draw_legend(at.x + room.x - bars - (beside ? em() : 0));
   const float top = ImGui::GetCursorScreenPos().y - at.y;
   draw_chips(scene, view, {room.x - bars - (beside ? em() : 0), std::max(em(), room.y - line - top)});
   if (beside) {
