@@ -8,8 +8,9 @@
 namespace kvcache::visualizer {
 namespace {
 
-/// Textures that a larger one has replaced. The renderer must free its copy before they may go.
+/// The renderer is asked to free its copy; ours of the pixels goes at once.
 void retire(ImTextureData* texture) {
+  texture->DestroyPixels();
   texture->UnusedFrames = 1;
   texture->WantDestroyNextFrame = true;
   texture->SetStatus(ImTextureStatus_WantDestroy);
@@ -18,9 +19,11 @@ void retire(ImTextureData* texture) {
 }  // namespace
 
 PixelPicture::~PixelPicture() {
-  if (!texture_) return;
-  if (ImGui::GetCurrentContext() && texture_->RefCount > 0) ImGui::UnregisterUserTexture(texture_);
-  IM_DELETE(texture_);
+  if (texture_) retired_.push_back(texture_);
+  for (ImTextureData* texture : retired_) {
+    if (ImGui::GetCurrentContext() && texture->RefCount > 0) ImGui::UnregisterUserTexture(texture);
+    IM_DELETE(texture);
+  }
 }
 
 void PixelPicture::draw(ImVec2 at, ImVec2 size, std::uint64_t key, const Paint& paint) {
@@ -30,7 +33,10 @@ void PixelPicture::draw(ImVec2 at, ImVec2 size, std::uint64_t key, const Paint& 
   if (is_new) {  // room to grow, so that resizing a window seldom needs a new texture
     const auto room = [](int wanted, int had) { return std::max(had, (wanted + 511) / 512 * 512); };
     const int w = room(width, texture_ ? texture_->Width : 0), h = room(height, texture_ ? texture_->Height : 0);
-    if (texture_) retire(texture_);
+    if (texture_) {
+      retire(texture_);
+      retired_.push_back(texture_);
+    }
     texture_ = IM_NEW(ImTextureData)();
     texture_->Create(ImTextureFormat_RGBA32, w, h);
     texture_->UseColors = true;

@@ -26,6 +26,7 @@ class PixelPicture {
 
  private:
   ImTextureData* texture_ = nullptr;
+  std::vector<ImTextureData*> retired_;  // too small; the renderer may still know them
   std::vector<ImU32> pixels_;
   std::uint64_t key_ = 0;
   int width_ = 0, height_ = 0;
