@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "export/export.hpp"
-#include "kvcache/cache/cache_names.hpp"
 #include "window.hpp"
 
 namespace kvcache::visualizer {

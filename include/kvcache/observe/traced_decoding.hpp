@@ -92,8 +92,9 @@ std::vector<Candidate> likeliest(std::span<const Scalar> logits, int count) {
 
 }  // namespace detail
 
-/// One record a step. The time of a step is that of the decoding alone; reading rows back and copying comes after it.
-/// (Keeping attention weights of a layer makes that layer's attention run on one thread.)
+/// One record a step. Rows are read back after a step's time is taken; looking at layouts, weights and stages happens
+/// within it, and a layer whose weights are kept runs its attention on one thread. So these times are those of a run
+/// that is watched: ComparedDecoding has the times to believe.
 template <class Scalar, KeyValueCache Cache>
 class TracedDecoding {
  public:
