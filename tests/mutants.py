@@ -105,7 +105,7 @@ FAULTS = [
     ("observe/timeline.hpp", "std::size_t(position - record.first_position)", "std::size_t(0)", TIMELINE),
     ("observe/read_rows.hpp", "block.slice(first, rows)", "block.slice(0, rows)", READ_ROWS),
     ("observe/read_rows.hpp", "values.row(part.position(r) - first_position)", "values.row(r)", READ_ROWS),
-    ("observe/read_rows.hpp", "read.setZero();", "", READ_ROWS),
+    ("observe/read_rows.hpp", "read_.topRows(rows).setZero();", "", READ_ROWS),
     ("observe/traced_cache.hpp", "now.slot_of(p) < 0", "now.slot_of(p) <= 0", TRACED_CACHE),
     ("observe/traced_cache.hpp", "before.rows(), bytes", "cache_.length(layer), bytes", TRACED_CACHE),
     ("observe/traced_cache.hpp", "row.first_slot == last->first_slot + last->rows &&", "", TRACED_CACHE),

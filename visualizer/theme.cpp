@@ -147,17 +147,33 @@ ImU32 faded(ImU32 colour, float opacity) {
 
 ImVec4 as_vec4(ImU32 colour) { return ImGui::ColorConvertU32ToFloat4(colour); }
 
+namespace {
+
+constexpr std::size_t shades = 1024;
+
+std::array<ImU32, shades> shades_of_viridis() {
+  constexpr std::array<unsigned, 9> stops{0x440154, 0x472D7B, 0x3B528B, 0x2C728E, 0x21918C,
+                                          0x28AE80, 0x5EC962, 0xADDC30, 0xFDE725};
+  std::array<ImU32, shades> colours;
+  for (std::size_t i = 0; i < shades; ++i) {
+    const float place = float(i) / float(shades - 1) * float(stops.size() - 1);
+    const std::size_t below = std::min(std::size_t(place), stops.size() - 2);
+    const float part = place - float(below);
+    const auto mixed = [&](int shift) {
+      const float low = float((stops[below] >> shift) & 255), high = float((stops[below + 1] >> shift) & 255);
+      return int(low + part * (high - low) + 0.5f);
+    };
+    colours[i] = IM_COL32(mixed(16), mixed(8), mixed(0), 255);
+  }
+  return colours;
+}
+
+}  // namespace
+
 ImU32 viridis(float value) {
-  static constexpr std::array<unsigned, 9> stops{0x440154, 0x472D7B, 0x3B528B, 0x2C728E, 0x21918C,
-                                                 0x28AE80, 0x5EC962, 0xADDC30, 0xFDE725};
-  const float place = std::clamp(std::isfinite(value) ? value : 0.f, 0.f, 1.f) * float(stops.size() - 1);
-  const std::size_t below = std::min(std::size_t(place), stops.size() - 2);
-  const float part = place - float(below);
-  const auto mixed = [&](int shift) {
-    const float low = float((stops[below] >> shift) & 255), high = float((stops[below + 1] >> shift) & 255);
-    return int(low + part * (high - low) + 0.5f);
-  };
-  return IM_COL32(mixed(16), mixed(8), mixed(0), 255);
+  static const std::array<ImU32, shades> colours = shades_of_viridis();
+  const float part = value > 0 ? std::min(value, 1.f) : 0.f;  // of what is no number, the first
+  return colours[std::size_t(part * float(shades - 1) + 0.5f)];
 }
 
 }  // namespace kvcache::visualizer

@@ -28,11 +28,6 @@ Rows rows_of(const Scene& scene, int layer, int q_head) {
   return rows;
 }
 
-float weight_in(const Rows& rows, int query, int key) {
-  const std::span<const float> row = rows[std::size_t(query)];
-  return key > query ? masked : row.empty() ? not_recorded : row[std::size_t(key)];
-}
-
 ImU32 colour_of(float weight, float brightest) {
   if (weight == masked) return 0;
   if (weight == not_recorded) return theme().panel;
@@ -44,13 +39,16 @@ ImU32 colour_of(float weight, float brightest) {
 /// That one often gets most of the attention, and the rest could not be told apart. Of many weights, some are looked
 /// at.
 float brightest_weight(const Rows& rows) {
-  constexpr std::size_t most_looked_at = 50'000;
+  constexpr std::size_t most_looked_at = 20'000;
   const std::size_t stride = 1 + rows.size() * rows.size() / 2 / most_looked_at;
   std::vector<float> weights;
-  std::size_t place = 0;
-  for (const auto& row : rows)
-    for (std::size_t key = 1; key < row.size(); ++key)
-      if (row[key] >= 0 && place++ % stride == 0) weights.push_back(row[key]);
+  std::size_t next = 0;  // place of the next one in its row, from column 1 on
+  for (const auto& row : rows) {
+    const std::size_t count = row.empty() ? 0 : row.size() - 1;
+    for (; next < count; next += stride)
+      if (row[1 + next] >= 0) weights.push_back(row[1 + next]);
+    next -= count;
+  }
   if (weights.empty()) return 1;
   const auto robust = weights.begin() + std::ptrdiff_t(double(weights.size() - 1) * 0.98);
   std::nth_element(weights.begin(), robust, weights.end());
@@ -112,9 +110,12 @@ void draw_cells(const Matrix& m) {
         const Rows rows = rows_of(m.scene, m.view.layer, m.view.q_head);
         const float brightest = brightest_weight(rows);
         remember("brightest", brightest);
-        paint_cells(
-            pixels, m.down, m.across, [&](int query, int at) { return weight_in(rows, query, at); },
-            [&](float weight) { return colour_of(weight, brightest); });
+        const std::vector<float> unrecorded(rows.size(), not_recorded);
+        const auto row = [&](int query) {
+          const std::span<const float> weights = rows[std::size_t(query)];
+          return weights.empty() ? std::span(unrecorded).first(std::size_t(query) + 1) : weights;
+        };
+        paint_cells(pixels, m.down, m.across, row, masked, [&](float weight) { return colour_of(weight, brightest); });
       });
 }
 

@@ -6,6 +6,7 @@
 #include <cfloat>
 #include <cmath>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -156,8 +157,8 @@ void draw_cells(const Map& map, View& view) {
         remember("least", least), remember("most", most);
         paint_cells(
             pixels, map.down, map.across,
-            [&](int row, int slot) { return values[std::size_t(row) * std::size_t(map.slots) + std::size_t(slot)]; },
-            [&](float value) { return colour_of(value, view.map_colour, least, most); });
+            [&](int row) { return std::span(values).subspan(std::size_t(row * map.slots), std::size_t(map.slots)); },
+            no_room, [&](float value) { return colour_of(value, view.map_colour, least, most); });
       });
 }
 

@@ -59,21 +59,26 @@ struct FartherFromZero {
   float operator()(float a, float b) const { return std::abs(b) > std::abs(a) ? b : a; }
 };
 
-/// Paints cells: value(row, column) is a number, colour(number) its colour. Where several cells share a pixel, `choose`
-/// says which number is shown.
-template <class Value, class Colour, class Choose = Larger>
-void paint_cells(std::span<ImU32> pixels, const Lane& down, const Lane& across, const Value& value,
+/// Paints cells: row(index) are the numbers of a row from column 0 on, colour(number) is the colour of one. A row may
+/// end early; its other cells hold `beyond`. Where several cells share a pixel, `choose` says which number is shown.
+template <class Row, class Colour, class Choose = Larger>
+void paint_cells(std::span<ImU32> pixels, const Lane& down, const Lane& across, const Row& row, float beyond,
                  const Colour& colour, const Choose& choose = {}) {
   const int width = int(across.pixels), height = int(down.pixels);
-  const auto number_at = [&](Lane::Range rows, Lane::Range columns) {
-    float number = value(rows.begin, columns.begin);
-    for (int row = rows.begin; row < rows.end; ++row)
-      for (int column = columns.begin; column < columns.end; ++column) number = choose(number, value(row, column));
-    return number;
-  };
   std::vector<Lane::Range> columns;
   std::vector<bool> gaps;
   for (int x = 0; x < width; ++x) columns.push_back(across.at_pixel(x)), gaps.push_back(across.is_gap(x));
+  std::vector<float> merged(std::size_t(across.count));  // one number for each column, of the rows that share a line
+  const auto merge = [&](Lane::Range rows) {
+    const std::span<const float> first = row(rows.begin);
+    std::fill(std::ranges::copy(first, merged.begin()).out, merged.end(), beyond);
+    for (int index = rows.begin + 1; index < rows.end; ++index) {
+      const std::span<const float> next = row(index);
+      float* into = merged.data();
+      for (const float number : next) *into = choose(*into, number), ++into;
+      for (; into != merged.data() + merged.size(); ++into) *into = choose(*into, beyond);
+    }
+  };
   for (int y = 0, painted = -1, painted_row = -1; y < height; ++y) {
     if (down.is_gap(y)) continue;
     ImU32* line = pixels.data() + std::size_t(y) * std::size_t(width);
@@ -82,10 +87,18 @@ void paint_cells(std::span<ImU32> pixels, const Lane& down, const Lane& across, 
       std::copy_n(pixels.data() + std::size_t(painted) * std::size_t(width), width, line);
       continue;
     }
+    merge(rows);
     for (int x = 0, drawn_column = -1; x < width; ++x) {
       if (gaps[std::size_t(x)]) continue;
       const Lane::Range cells = columns[std::size_t(x)];
-      line[x] = cells.begin == drawn_column ? line[x - 1] : colour(number_at(rows, cells));
+      if (cells.begin == drawn_column) {
+        line[x] = line[x - 1];
+        continue;
+      }
+      float number = merged[std::size_t(cells.begin)];
+      for (int column = cells.begin + 1; column < cells.end; ++column)
+        number = choose(number, merged[std::size_t(column)]);
+      line[x] = colour(number);
       drawn_column = cells.begin;
     }
     painted = y, painted_row = rows.begin;

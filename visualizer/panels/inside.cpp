@@ -1,6 +1,7 @@
 // The numbers in the cache: keys and values of one head of one layer.
 #include <fmt/core.h>
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -98,16 +99,15 @@ void draw_cells(const Inside& inside, const Side& side, ImVec2 at, const Lane& d
     std::vector<std::span<const float>> rows;
     float largest = 1e-6f;
     for (const int position : inside.positions) {
-      rows.push_back(inside.row(side, position));
-      for (const float number : rows.back()) largest = std::max(largest, std::abs(number));
+      const std::span<const float> row = rows.emplace_back(inside.row(side, position));
+      if (!row.empty())
+        largest =
+            std::max(largest, Eigen::Map<const Eigen::ArrayXf>(row.data(), Eigen::Index(row.size())).abs().maxCoeff());
     }
     remember(side.id, largest);
-    const auto number = [&](int row, int column) {
-      const std::span<const float> numbers = rows[std::size_t(row)];
-      return numbers.empty() ? 0.f : numbers[std::size_t(column)];
-    };
     paint_cells(
-        pixels, down, across, number, [&](float value) { return diverging(value / largest); }, FartherFromZero());
+        pixels, down, across, [&](int row) { return rows[std::size_t(row)]; }, 0.f,
+        [scale = 1 / largest](float value) { return diverging(value * scale); }, FartherFromZero());
   });
 }
 

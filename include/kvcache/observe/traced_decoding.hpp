@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "kvcache/decode/generate.hpp"
 #include "kvcache/observe/read_rows.hpp"
@@ -71,22 +70,23 @@ class Recorder {
   std::vector<int> positions_;
 };
 
-/// The likeliest tokens of a softmax over the logits, the likeliest first.
+/// The likeliest tokens of a softmax over the logits, the likeliest first; of equal ones, the lower id.
 template <class Scalar>
 std::vector<Candidate> likeliest(std::span<const Scalar> logits, int count) {
-  std::vector<int> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto kept = order.begin() + std::min<std::ptrdiff_t>(count, std::ssize(order));
-  std::partial_sort(order.begin(), kept, order.end(), [&](int a, int b) {
-    const Scalar x = logits[std::size_t(a)], y = logits[std::size_t(b)];
-    return x > y || (x == y && a < b);
-  });
-  const double largest = double(logits[std::size_t(order.front())]);
-  double sum = 0;
-  for (const Scalar logit : logits) sum += std::exp(double(logit) - largest);
+  const auto is_likelier = [&](int a, int b) { return logits[std::size_t(a)] > logits[std::size_t(b)]; };
+  const std::size_t wanted = std::min(std::size_t(count), logits.size());
+  std::vector<int> best;  // one pass: few tokens are likelier than the least likely of the best so far
+  for (int token = 0; wanted > 0 && token < int(logits.size()); ++token) {
+    if (best.size() == wanted && !is_likelier(token, best.back())) continue;
+    if (best.size() == wanted) best.pop_back();
+    best.insert(std::upper_bound(best.begin(), best.end(), token, is_likelier), token);
+  }
+  const Eigen::Map<const Eigen::Array<Scalar, Eigen::Dynamic, 1>> numbers(logits.data(), std::ssize(logits));
+  const Scalar largest = numbers.maxCoeff();
+  const double sum = double((numbers - largest).exp().sum());
   std::vector<Candidate> candidates;
-  for (auto token = order.begin(); token != kept; ++token)
-    candidates.push_back({*token, std::exp(double(logits[std::size_t(*token)]) - largest) / sum});
+  for (const int token : best)
+    candidates.push_back({token, std::exp(double(logits[std::size_t(token)] - largest)) / sum});
   return candidates;
 }
 
@@ -106,6 +106,7 @@ class TracedDecoding {
         cache_(std::move(cache)),
         decoding_(model, cache_, prompt, std::move(options)),
         recorder_(cache_, trace_, config_),
+        reader_(config_.head_dim),
         prompt_length_(int(prompt.size())) {
     check(trace.layer >= 0 && trace.layer < config_.layers, "TracedDecoding: layer ", trace.layer,
           " asked for; the model has layers 0 to ", config_.layers - 1);
@@ -145,15 +146,17 @@ class TracedDecoding {
 
  private:
   void read_new_rows(StepRecord& record) {
-    Matrix<Scalar> keys(record.rows, config_.head_dim), values(record.rows, config_.head_dim);
+    const int rows = record.rows, dim = config_.head_dim;
+    const std::size_t numbers = std::size_t(rows * dim);
+    keys_.resize(rows, dim), values_.resize(rows, dim);
+    for (std::vector<float>* side : {&record.keys, &record.values})
+      side->reserve(std::size_t(config_.layers * config_.kv_heads) * numbers);
     for (int l = 0; l < config_.layers; ++l)
       for (int h = 0; h < config_.kv_heads; ++h) {
-        keys.setZero(), values.setZero();
-        read_rows(cache_, l, h, record.first_position, out(keys), out(values));
-        const auto keep = [](const Matrix<Scalar>& side, std::vector<float>& numbers) {
-          numbers.insert(numbers.end(), side.data(), side.data() + side.size());
-        };
-        keep(keys, record.keys), keep(values, record.values);
+        keys_.setZero(), values_.setZero();
+        reader_.read(cache_, l, h, record.first_position, out(keys_), out(values_));
+        record.keys.insert(record.keys.end(), keys_.data(), keys_.data() + numbers);
+        record.values.insert(record.values.end(), values_.data(), values_.data() + numbers);
       }
   }
 
@@ -162,6 +165,8 @@ class TracedDecoding {
   TracedCache<Cache> cache_;
   Decoding<Scalar, TracedCache<Cache>> decoding_;
   detail::Recorder<TracedCache<Cache>> recorder_;
+  RowReader<Scalar> reader_;
+  Matrix<Scalar> keys_, values_;  // what the reader wrote last
   std::span<const Scalar> logits_;
   int prompt_length_, recorded_ = 0;  // positions
 };
