@@ -7,6 +7,7 @@ namespace kvcache::cli {
 
 void add_generate(CLI::App& app);
 void add_race(CLI::App& app);
+void add_info(CLI::App& app);
 void add_memory(CLI::App& app);
 void add_tokenize(CLI::App& app);
 

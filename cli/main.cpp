@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   app.footer("Example: kvcache race            (kvcache COMMAND --help tells more)");
   kvcache::cli::add_race(app);
   kvcache::cli::add_generate(app);
+  kvcache::cli::add_info(app);
   kvcache::cli::add_memory(app);
   kvcache::cli::add_tokenize(app);
   try {

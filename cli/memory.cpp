@@ -15,11 +15,11 @@ namespace kvcache::cli {
 namespace {
 
 /// Bits a cached number takes, its share of the scales included.
-struct NumberFormat {
+struct CacheFormat {
   const char* name;
   double bits;
 };
-constexpr std::array<NumberFormat, 4> formats{{{"f32", 32}, {"f16", 16}, {"q8_0", 8.5}, {"q4_0", 4.5}}};
+constexpr std::array<CacheFormat, 4> formats{{{"f32", 32}, {"f16", 16}, {"q8_0", 8.5}, {"q4_0", 4.5}}};
 
 struct MemoryChoice {
   std::string model = "tiny", budget, weights = "f16";

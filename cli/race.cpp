@@ -74,7 +74,7 @@ LogitDifference prove(const Model<Scalar>& model, const Race& race, const Run& r
 /// All runs of one prompt length, interleaved.
 Race measure(const RaceChoice& choice, const ModelChoice& chosen, const Model<float>& model, std::vector<int> prompt,
              int tokens) {
-  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes_per_step<float>(chosen.config)};
+  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes_per_step(model.weights)};
   for (const std::string& cache : choice.caches) race.runs.push_back({cache, {}, {}, {}, {}, {}});
   Transformer<float> transformer(model);
   {
@@ -120,7 +120,7 @@ void run_race(RaceChoice choice) {
   std::vector<std::vector<int>> prompts;
   for (const int count : choice.prompt_tokens)
     prompts.push_back(prompt_ids(chosen, tokenizer, choice.prompt, count, choice.seed));
-  const Model<float> model = load_with_notice<float>(chosen, choice.seed);
+  const Model<float> model = load_with_notice<float>(chosen, choice.seed, choice.weights.value());
 
   std::vector<Race> races;
   const int most = *std::max_element(choice.tokens.begin(), choice.tokens.end());
@@ -150,8 +150,7 @@ void add_race(CLI::App& app) {
       "          kvcache race --cache none --cache concatenating --cache growing --proof double\n"
       "          kvcache race --model shape:gpt2-medium --tokens 100 --repeats 2\n"
       "          kvcache race --tokens 1,4,16,64,256 --prompt-tokens 8,128,512     (a table: where the cache pays)");
-  command->add_option("--model", choice->model, "tiny, a Hugging Face folder, or shape:NAME with random weights")
-      ->capture_default_str();
+  command->add_option("--model", choice->model, model_help)->capture_default_str();
   command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
   command->add_option("--tokens", choice->tokens, "how many tokens to write; several, with commas, make a table")
       ->delimiter(',')
@@ -166,6 +165,7 @@ void add_race(CLI::App& app) {
   command->add_option("--proof", choice->proof, "compare the logits of all steps in float, also in double, or not")
       ->check(CLI::IsMember({"float", "double", "off"}))
       ->capture_default_str();
+  choice->weights.add_to(*command);
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--seed", choice->seed, "of a shape's random weights and prompt")->capture_default_str();
   command->add_option("--json", choice->json, "write all figures to this file");

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/model_choice.hpp"
+#include "loading.hpp"
 
 namespace kvcache::cli {
 
@@ -15,6 +15,7 @@ struct RaceChoice {
   std::vector<int> tokens{200}, prompt_tokens;
   int repeats = 5, threads = 0;
   std::uint64_t seed = 0;
+  WeightsChoice weights;
 };
 
 /// One cache, raced `repeats` times.
@@ -40,9 +41,9 @@ struct Race {
   ModelChoice model;
   std::vector<int> prompt;  // ids
   int tokens = 0;
-  std::vector<Run> runs;          // in the order asked for
-  Proof proof;                    // of the first cached run
-  std::int64_t weight_bytes = 0;  // read by one step [COMPUTED]
+  std::vector<Run> runs;         // in the order asked for
+  Proof proof;                   // of the first cached run
+  std::size_t weight_bytes = 0;  // read by one step [COMPUTED]
 
   double ratio() const { return runs.front().mean() / runs.back().mean(); }
   /// The first run that wrote something else than the first one; null if all agree.

@@ -1,8 +1,9 @@
-// Which model a program works with: a folder, an embedded model by name, or random weights of a named shape.
+// Which model a program works with: a folder, a GGUF file, one of either by name, or random weights of a named shape.
 #pragma once
 
 #include <fmt/core.h>
 
+#include <memory>
 #include <optional>
 
 #include "kvcache/io.hpp"
@@ -16,30 +17,30 @@ inline constexpr std::string_view shape_prefix = "shape:";
 struct ModelChoice {
   std::string name;  // as given
   ModelConfig config;
-  std::filesystem::path folder;  // empty: a shape, with random weights and no tokenizer
+  std::shared_ptr<const Checkpoint> files;  // null: a shape, with random weights and no tokenizer
 
-  bool is_shape() const { return folder.empty(); }
+  bool is_shape() const { return files == nullptr; }
   std::string described() const {
     return fmt::format("{} ({} layers, {} wide, {} query and {} kv heads of {}{})", name, config.layers, config.hidden,
                        config.q_heads, config.kv_heads, config.head_dim, is_shape() ? "; RANDOM weights" : "");
   }
 };
 
-/// Errors: no such folder or shape; a config.json that cannot be used.
+/// Errors: no such model or shape; a model that cannot be used.
 inline ModelChoice choose_model(const std::string& name) {
   if (name.starts_with(shape_prefix)) return {name, config_of_shape(name.substr(shape_prefix.size())), {}};
-  const std::filesystem::path folder = find_model(name);
-  return {name, read_config(folder / "config.json"), folder};
+  const auto files = std::make_shared<const Checkpoint>(find_model(name));
+  return {name, files->config(), files};
 }
 
 template <class Scalar>
-Model<Scalar> load(const ModelChoice& choice, std::uint64_t seed) {
-  return choice.is_shape() ? random_model<Scalar>(choice.config, seed) : load_model<Scalar>(choice.folder);
+Model<Scalar> load(const ModelChoice& choice, std::uint64_t seed, WeightsAs as = WeightsAs::packed) {
+  return choice.is_shape() ? random_model<Scalar>(choice.config, seed) : choice.files->model<Scalar>(as);
 }
 
 inline std::optional<Tokenizer> load_tokenizer(const ModelChoice& choice) {
   if (choice.is_shape()) return {};
-  return load_tokenizer_of(choice.folder, choice.config);
+  return choice.files->tokenizer();
 }
 
 /// The ids a run starts from. With `count` given, exactly so many: the prompt's, repeated as often as needed; for a

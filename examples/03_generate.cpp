@@ -8,7 +8,7 @@
 int main() {
   const auto folder = kvcache::find_model("tiny");
   const auto model = kvcache::load_model<float>(folder);
-  const auto tokenizer = kvcache::load_tokenizer_of(folder, model.config);
+  const auto tokenizer = kvcache::load_tokenizer(folder);
   kvcache::Transformer<float> transformer(model);
   kvcache::GrowingCache<> cache(model.config.cache_shape());
 

@@ -12,7 +12,7 @@ using Clock = std::chrono::steady_clock;
 int main() {
   const auto folder = kvcache::find_model("tiny");
   const auto model = kvcache::load_model<float>(folder);
-  const auto tokenizer = kvcache::load_tokenizer_of(folder, model.config);
+  const auto tokenizer = kvcache::load_tokenizer(folder);
   kvcache::Transformer<float> transformer(model);
   const std::vector<int> prompt = tokenizer.encode("Explain KV caching in transformers.");
 

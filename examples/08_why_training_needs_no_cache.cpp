@@ -11,7 +11,7 @@ using Cache = kvcache::GrowingCache<kvcache::FloatRows<double>>;
 int main() {
   const auto folder = kvcache::find_model("tiny");
   const auto model = kvcache::load_model<double>(folder);
-  const auto tokenizer = kvcache::load_tokenizer_of(folder, model.config);
+  const auto tokenizer = kvcache::load_tokenizer(folder);
   kvcache::Transformer<double> transformer(model);
   const std::vector<int> text = tokenizer.encode(
       "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n"

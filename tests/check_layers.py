@@ -16,11 +16,11 @@ MAY_INCLUDE = {  # lowest layer first; a folder may always include itself
     "cache": "core math",
     "attention": "core math position cache/concept cache/shape",
     "model": "core math position cache/concept cache/shape attention",
-    "io": "core model text position cache/concept cache/shape",
+    "io": "core math model text position cache/concept cache/shape",
     "decode": "core math model cache/concept cache/shape",
     "observe": "core model io decode cache/concept cache/shape",
 }
-EXTERNAL = {"text": r"pcre2\.h", "io": r"nlohmann/.*", "observe": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
+EXTERNAL = {"math": r"experimental/simd", "text": r"pcre2\.h", "io": r"nlohmann/.*", "observe": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
 
 
 def problems(root):

@@ -26,6 +26,12 @@ inline Row normalise(const kvcache::ModelConfig& c, const kvcache::Norm<double>&
                 (centred ? norm.bias[Eigen::Index(i)] : 0));
   return y;
 }
+/// Qwen3: each head of a query or key, before rope.
+inline void normalise_head(const kvcache::ModelConfig& c, const kvcache::Vector<double>& gain, double* head) {
+  double square = 0;
+  for (int i = 0; i < c.head_dim; ++i) square += head[i] * head[i] / c.head_dim;
+  for (int i = 0; i < c.head_dim; ++i) head[i] *= gain[i] / std::sqrt(square + c.norm_epsilon);
+}
 inline Row project(const kvcache::Matrix<double>& weight, const kvcache::Vector<double>& bias, const Row& x) {
   Row y;
   for (Eigen::Index o = 0; o < weight.rows(); ++o) {
@@ -35,7 +41,7 @@ inline Row project(const kvcache::Matrix<double>& weight, const kvcache::Vector<
   return y;
 }
 inline Row project(const kvcache::Linear<double>& linear, const Row& x) {
-  return project(linear.weight, linear.bias, x);
+  return project(linear.weight.unpacked(), linear.bias, x);
 }
 
 inline void turn(const kvcache::ModelConfig& c, double* head, int position) {
@@ -43,8 +49,9 @@ inline void turn(const kvcache::ModelConfig& c, double* head, int position) {
   for (int d = 0; d < half; ++d) {
     const bool split = c.rope_pairs == kvcache::RopePairs::half_split;
     double &x = head[split ? d : 2 * d], &y = head[split ? d + half : 2 * d + 1];
-    const auto z =
-        std::complex<double>(x, y) * std::polar(1.0, position * std::pow(c.rope_theta, -2.0 * d / c.head_dim));
+    const double divisor = c.rope_divisors.empty() ? 1 : c.rope_divisors[std::size_t(d)];
+    const double angle = position * std::pow(c.rope_theta, -2.0 * d / c.head_dim) / divisor;
+    const auto z = std::complex<double>(x, y) * std::polar(1.0, angle);
     x = z.real(), y = z.imag();
   }
 }
@@ -64,17 +71,21 @@ inline Row feed_forward(const kvcache::ModelConfig& c, const kvcache::LayerWeigh
 /// The logits after every token: [tokens][vocab].
 inline std::vector<Row> logits(const Model& model, std::span<const int> tokens) {
   const kvcache::ModelConfig& c = model.config;
+  const kvcache::Matrix<double> embedding = model.weights.embedding.unpacked();
   std::vector<Row> x;
   for (std::size_t t = 0; t < tokens.size(); ++t) {
     x.emplace_back();
     for (int i = 0; i < c.hidden; ++i)
-      x[t].push_back(model.weights.embedding(tokens[t], i) +
+      x[t].push_back(embedding(tokens[t], i) +
                      (c.position == kvcache::PositionKind::learned ? model.weights.positions(Eigen::Index(t), i) : 0));
   }
   for (const auto& w : model.weights.layers) {
     std::vector<Row> qkv;
     for (std::size_t t = 0; t < x.size(); ++t) {
       qkv.push_back(project(w.qkv, normalise(c, w.attention_norm, x[t])));
+      if (c.qk_norm)
+        for (int h = 0; h < c.q_heads + c.kv_heads; ++h)
+          normalise_head(c, h < c.q_heads ? w.q_norm : w.k_norm, &qkv[t][std::size_t(h * c.head_dim)]);
       if (c.position == kvcache::PositionKind::rope)
         for (int h = 0; h < c.q_heads + c.kv_heads; ++h) turn(c, &qkv[t][std::size_t(h * c.head_dim)], int(t));
     }
@@ -102,7 +113,7 @@ inline std::vector<Row> logits(const Model& model, std::span<const int> tokens) 
   }
   std::vector<Row> result;
   for (const Row& row : x)
-    result.push_back(project(c.tied_output ? model.weights.embedding : model.weights.output, {},
+    result.push_back(project(c.tied_output ? embedding : model.weights.output.unpacked(), {},
                              normalise(c, model.weights.final_norm, row)));
   return result;
 }

@@ -19,7 +19,7 @@ inline kvcache::ModelConfig small_gpt2() {
   c.max_positions = 48;
   c.norm = kvcache::NormKind::layer_norm, c.activation = kvcache::ActivationKind::gelu_tanh;
   c.position = kvcache::PositionKind::learned;
-  c.attention_bias = c.ffn_bias = true;
+  c.qkv_bias = c.attention_out_bias = c.ffn_bias = true;
   return c;
 }
 /// Grouped-query attention, and heads wider than hidden / q_heads.
@@ -37,7 +37,10 @@ inline std::vector<SmallModel> small_models() {
                                  {"llama, MQA, biased", small_llama(1)},
                                  {"llama, interleaved rope", small_llama()}};
   models[2].config.tied_output = false;
-  models[3].config.attention_bias = models[3].config.ffn_bias = true;
+  models[3].config.qkv_bias = models[3].config.attention_out_bias = models[3].config.ffn_bias = true;
+  models.push_back({"qwen3: norms of queries and keys, stretched rope", small_llama()});
+  models[5].config.family = "qwen3", models[5].config.qk_norm = true;
+  models[5].config.rope_divisors = {1, 1, 2.5, 8};
   models[4].config.rope_pairs = kvcache::RopePairs::interleaved, models[4].config.rope_theta = 500;
   return models;
 }

@@ -6,7 +6,7 @@
 int main(int, char** argv) {
   const std::string folder = argv[1];
   const auto model = kvcache::load_model<float>(folder);
-  const auto tokenizer = kvcache::load_tokenizer_of(folder, model.config);
+  const auto tokenizer = kvcache::load_tokenizer(folder);
   kvcache::Transformer<float> transformer(model);
   kvcache::GrowingCache<> cache(model.config.cache_shape());
   const std::vector<int> prompt = tokenizer.encode("To be, or not to be");

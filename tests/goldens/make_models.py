@@ -2,7 +2,7 @@
 """Writes small random models and what they answer: models/<name>/{config.json, model.safetensors, golden.json}.
 
 Needs the PyPI packages torch, transformers and safetensors (versions: README.md).
-Usage: python make_models.py [output folder; this script's folder when absent]
+Usage: python make_models.py [output folder; this script's folder when absent [names; all when absent]]
 
 The answers come from transformers, so they test this library against code that shares nothing with it. Every answer
 is a full forward pass over the whole sequence, without any cache: a cache can then only agree or be wrong.
@@ -10,6 +10,7 @@ is a full forward pass over the whole sequence, without any cache: a cache can t
 
 import copy
 import json
+import math
 import os
 import shutil
 import sys
@@ -21,7 +22,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM,
+                          Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
 PROMPT_TOKENS = 24
 GREEDY_TOKENS = 16
@@ -41,11 +43,23 @@ def gpt2(**options):
     return GPT2Config(**(values | options))
 
 
-def llama(theta, **options):
+def llama(theta, kind=LlamaConfig, **options):
     values = dict(vocab_size=80, hidden_size=32, intermediate_size=56, num_hidden_layers=2, num_attention_heads=4,
                   num_key_value_heads=4, max_position_embeddings=64, rms_norm_eps=1e-5, tie_word_embeddings=True,
                   bos_token_id=END, eos_token_id=END, rope_parameters={"rope_type": "default", "rope_theta": theta})
-    return LlamaConfig(**(values | options))
+    return kind(**(values | options))
+
+
+def llama3_rope(theta, head_dim):
+    """Llama 3.1's frequencies, for so short a training that every kind of pair occurs in a small head."""
+    trained = 32  # positions
+    rope = {"rope_type": "llama3", "rope_theta": theta, "factor": 8.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": trained}
+    waves = [2 * math.pi * theta ** (2 * pair / head_dim) for pair in range(head_dim // 2)]
+    slow, fast = trained / rope["low_freq_factor"], trained / rope["high_freq_factor"]
+    kinds = {"slow" if wave > slow else "fast" if wave < fast else "between" for wave in waves}
+    assert kinds == {"slow", "fast", "between"}, kinds
+    return rope
 
 
 def openai_names(folder):
@@ -64,12 +78,25 @@ def old_config(folder):
     """Rewrites config.json as transformers 4 wrote it: `rope_theta` and `torch_dtype` on top, no `head_dim`."""
     path = folder / "config.json"
     config = json.loads(path.read_text())
-    config["rope_theta"] = config.pop("rope_parameters")["rope_theta"]
-    config["rope_scaling"] = None
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    config["rope_scaling"] = None if rope["rope_type"] == "default" else rope
     del config["head_dim"]  # where it is absent, hidden_size / num_attention_heads is meant
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = "4.40.0"
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def in_shards(folder):
+    """Saves again in several files with an index, as transformers does when a model is large."""
+    AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, max_shard_size="40KB")
+    (folder / "model.safetensors").unlink()
+    assert len(list(folder.glob("model-*-of-*.safetensors"))) > 2
+
+
+def wide(theta=10000.0, **options):
+    """Rows of weights are whole multiples of 32 numbers: vector code then never meets a remainder."""
+    return llama(theta, hidden_size=64, intermediate_size=96, num_key_value_heads=2, **options)
 
 
 # name: (configuration, stored type, change made to the folder after saving)
@@ -87,12 +114,29 @@ VARIANTS = {
                      torch.float32, None),
     "llama_bf16": (llama(10000.0, num_key_value_heads=2), torch.bfloat16, None),
     "llama_f16": (llama(10000.0, num_key_value_heads=2), torch.float16, None),
+    "llama_shards": (llama(10000.0, num_key_value_heads=2, tie_word_embeddings=False), torch.float32, in_shards),
+    "llama3_rope": (llama(500.0, num_attention_heads=2, num_key_value_heads=1, rope_parameters=llama3_rope(500.0, 16)),
+                    torch.float32, None),
+    "llama3_rope_old": (llama(500.0, num_attention_heads=2, num_key_value_heads=1,
+                              rope_parameters=llama3_rope(500.0, 16)), torch.float32, old_config),
+    "llama_linear_rope": (llama(10000.0, num_key_value_heads=2, rope_parameters={
+        "rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}), torch.float32, None),
+    "qwen2": (llama(1000000.0, Qwen2Config, num_key_value_heads=2, use_sliding_window=False, rms_norm_eps=1e-6),
+              torch.float32, None),
+    "qwen3": (llama(1000000.0, Qwen3Config, num_key_value_heads=2, head_dim=12, use_sliding_window=False,
+                    rms_norm_eps=1e-6), torch.float32, None),
+    "gpt2_f16": (gpt2(n_embd=64, n_inner=128, n_head=2), torch.float16, None),
+    "llama_bf16_wide": (wide(), torch.bfloat16, None),
+    "llama_f16_wide": (wide(tie_word_embeddings=False), torch.float16, None),
 }
+KINDS = {GPT2Config: GPT2LMHeadModel, LlamaConfig: LlamaForCausalLM, Qwen2Config: Qwen2ForCausalLM,
+         Qwen3Config: Qwen3ForCausalLM}
 
 
 def random_weights(model, seed):
     """Fills every weight, wide enough that logits differ by O(1) and attention is neither flat nor one-hot."""
     generator = torch.Generator().manual_seed(seed)
+    shrink = min(1.0, (48 / model.config.hidden_size) ** 0.5)  # longer sums of smaller terms: logits of the same size
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             noise = torch.randn(weight.shape, generator=generator)
@@ -102,9 +146,9 @@ def random_weights(model, seed):
             elif name.endswith("bias"):
                 weight.copy_(0.2 * noise)
             elif any(part in name for part in ("wte", "wpe", "embed_tokens", "lm_head")):
-                weight.copy_(0.4 * noise)
+                weight.copy_(0.4 * shrink * noise)
             else:
-                weight.copy_(0.25 * noise)
+                weight.copy_(0.25 * shrink * noise)
 
 
 def forward(model, ids):
@@ -112,13 +156,16 @@ def forward(model, ids):
         return model(torch.tensor([ids]), use_cache=False).logits[0]
 
 
-def golden(folder, seed):
-    """Reads the folder as stored, in float32, and returns its answers; None when a margin is too thin."""
+def read(folder, **options):
+    """Reads the folder as stored, into float32."""
     model, report = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True, **options)
     assert not report["missing_keys"] and not report["mismatched_keys"], report
-    model.eval()
+    return model.eval()
 
+
+def golden(name, model, seed):
+    """Returns the model's answers; None when a margin is too thin."""
     generator = torch.Generator().manual_seed(seed + 1)
     prompt = torch.randint(END + 1, model.config.vocab_size, (PROMPT_TOKENS,), generator=generator).tolist()
     logits = forward(model, prompt)
@@ -133,6 +180,16 @@ def golden(folder, seed):
     if margin < MARGIN or len(set(greedy)) < MIN_DISTINCT or END in greedy:
         return None
 
+    # A golden of stretched frequencies must not be what plain ones give.
+    rope = getattr(model.config, "rope_parameters", None)
+    if rope and rope["rope_type"] != "default":
+        plain = copy.deepcopy(model.config)
+        plain.rope_parameters = {"rope_type": "default", "rope_theta": rope["rope_theta"]}
+        other = type(model)(plain).eval()
+        other.load_state_dict(model.state_dict())
+        stretched = float((forward(other, prompt)[-1] - logits[-1]).abs().max())
+        assert stretched > 1e-2, stretched
+
     # How far float32 is from exact: a test's tolerance must lie well above it.
     exact = forward(copy.deepcopy(model).double(), prompt)
     rounding = float((logits - exact).abs().max())
@@ -140,34 +197,36 @@ def golden(folder, seed):
     changed = [prompt[0] % (model.config.vocab_size - 1) + 1] + prompt[1:]
     reach = float((forward(model, changed)[-1] - logits[-1]).abs().max())
     assert reach > 1e-2, reach
-    print(f"{folder.name}: seed {seed}, margin {margin:.3f}, spread {float(logits.std()):.2f}, "
+    print(f"{name}: seed {seed}, margin {margin:.3f}, spread {float(logits.std()):.2f}, "
           f"float32 error {rounding:.1e}, reach of token 0 {reach:.2f}")
     return {"prompt": prompt, "logits": [[float(f"{x:.7g}") for x in row.tolist()] for row in logits],
             "greedy": greedy}
 
 
+def write_golden(path, answers):
+    rows = ",\n".join(json.dumps(row) for row in answers["logits"])
+    path.write_text(f'{{"prompt": {json.dumps(answers["prompt"])},\n"greedy": {json.dumps(answers["greedy"])},\n'
+                    f'"logits": [\n{rows}\n]}}\n')
+
+
 def make(name, config, dtype, change, out):
     folder = out / "models" / name
-    kind = GPT2LMHeadModel if isinstance(config, GPT2Config) else LlamaForCausalLM
     for seed in range(1000):
         shutil.rmtree(folder, ignore_errors=True)
-        model = kind(copy.deepcopy(config))
+        model = KINDS[type(config)](copy.deepcopy(config))
         random_weights(model, seed)
         model.to(dtype).save_pretrained(folder)
-        (folder / "generation_config.json").unlink(missing_ok=True)  # says nothing that a test needs
         if change:
             change(folder)
-        answers = golden(folder, seed)
+        (folder / "generation_config.json").unlink(missing_ok=True)  # says nothing that a test needs
+        answers = golden(name, read(folder), seed)
         if answers:
-            rows = ",\n".join(json.dumps(row) for row in answers["logits"])
-            (folder / "golden.json").write_text(
-                f'{{"prompt": {json.dumps(answers["prompt"])},\n"greedy": {json.dumps(answers["greedy"])},\n'
-                f'"logits": [\n{rows}\n]}}\n')
+            write_golden(folder / "golden.json", answers)
             return
     raise SystemExit(f"{name}: no seed gives wide enough margins")
 
 
 if __name__ == "__main__":
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for name, (config, dtype, change) in VARIANTS.items():
-        make(name, config, dtype, change, out)
+    for name in sys.argv[2:] or VARIANTS:
+        make(name, *VARIANTS[name], out)

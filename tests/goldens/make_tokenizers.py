@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes small byte-level BPE tokenizers and what they make of nasty strings: tokenizers/<name>{.json, .golden.json}.
+"""Writes small byte-level BPE tokenizers and what they make of nasty strings: tokenizers/<name>{.json, .golden.json},
+and one as folders of GPT-2 once held it: tokenizers/vocab_merges/{vocab.json, merges.txt, golden.json}.
 
 Needs the PyPI package tokenizers (version: README.md).
 Usage: python make_tokenizers.py [output folder; this script's folder when absent]
@@ -171,7 +172,8 @@ def learned_merges(pre_tokenizer, texts, size, special_tokens=()):
     return [tuple(pair) for pair in model["merges"]], model["vocab"]
 
 
-def make(name, pre_tokenizer, size, ignore_merges, special_first, old_merges, out):
+def learn(pre_tokenizer, size, special_first):
+    """The vocabulary of a tokenizer for TEXTS, without those added tokens that get an id at its end, and its merges."""
     merges, vocabulary = learned_merges(pre_tokenizer, CORPUS.splitlines(keepends=True), size,
                                         ["<|endoftext|>"] if special_first else [])
     unsplit = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -182,6 +184,21 @@ def make(name, pre_tokenizer, size, ignore_merges, special_first, old_merges, ou
             merges.append(pair)
     vocabulary[byte_letters(" zzyzx")] = len(vocabulary)
     assert byte_letters(" zzyzx") == UNREACHABLE
+    return vocabulary, merges
+
+
+def write_golden(path, tokenizer):
+    rows = []
+    for text in TEXTS:
+        ids = tokenizer.encode(text).ids
+        decoded = tokenizer.decode(ids, skip_special_tokens=False)
+        rows.append(json.dumps({"text": text, "ids": ids, "decoded": decoded}))
+    path.write_text("[\n" + ",\n".join(rows) + "\n]\n", encoding="ascii")
+    print(f"{path.parent.name}/{path.name}: {tokenizer.get_vocab_size()} tokens, {len(rows)} texts")
+
+
+def make(name, pre_tokenizer, size, ignore_merges, special_first, old_merges, out):
+    vocabulary, merges = learn(pre_tokenizer, size, special_first)
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=ignore_merges))
     tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = decoders.ByteLevel()
@@ -197,14 +214,30 @@ def make(name, pre_tokenizer, size, ignore_merges, special_first, old_merges, ou
         content["model"]["merges"] = [" ".join(pair) for pair in content["model"]["merges"]]
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    stored = Tokenizer.from_file(str(path))
-    rows = []
-    for text in TEXTS:
-        ids = stored.encode(text).ids
-        decoded = stored.decode(ids, skip_special_tokens=False)
-        rows.append(json.dumps({"text": text, "ids": ids, "decoded": decoded}))
-    path.with_suffix(".golden.json").write_text("[\n" + ",\n".join(rows) + "\n]\n", encoding="ascii")
-    print(f"{name}: {stored.get_vocab_size()} tokens, {len(merges)} merges, {len(rows)} texts")
+    write_golden(path.with_suffix(".golden.json"), Tokenizer.from_file(str(path)))
+
+
+def make_vocab_merges(out):
+    """What OpenAI published and old folders hold: no rule, no list of added tokens, letters beyond ASCII escaped."""
+    rule = VARIANTS["gpt2_rule"][0]
+    vocabulary, merges = learn(rule, 370, False)
+    merges.insert(0, ("#", '"'))  # its line looks like a comment, but only "#version" is one
+    vocabulary['#"'] = len(vocabulary)
+    vocabulary["<|endoftext|>"] = len(vocabulary)  # an ordinary entry, the last one; a reader must know its meaning
+    folder = out / "tokenizers" / "vocab_merges"
+    folder.mkdir(parents=True, exist_ok=True)
+    by_id = dict(sorted(vocabulary.items(), key=lambda entry: entry[1]))
+    (folder / "vocab.json").write_text(json.dumps(by_id), encoding="ascii")
+    lines = ["#version: 0.2"] + [" ".join(pair) for pair in merges]
+    (folder / "merges.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+    stored = Tokenizer(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
+    stored.pre_tokenizer = rule
+    stored.decoder = decoders.ByteLevel()
+    stored.add_special_tokens([token for token in ADDED if token.special])
+    assert stored.get_vocab_size() == len(vocabulary)
+    assert any(vocabulary['#"'] in stored.encode(text).ids for text in TEXTS)
+    write_golden(folder / "golden.json", stored)
 
 
 if __name__ == "__main__":
@@ -214,3 +247,4 @@ if __name__ == "__main__":
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     for name, variant in VARIANTS.items():
         make(name, *variant, out)
+    make_vocab_merges(out)

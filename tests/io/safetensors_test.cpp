@@ -41,7 +41,7 @@ TEST_CASE("a safetensors file gives its tensors by name, in every format that ca
   const Tensor& x = file.tensors().at("x");
   CHECK(x.shape == std::vector<std::size_t>{2, 1});
   float numbers[2];
-  read_elements(x.element, x.bytes.data(), 2, numbers);
+  read_numbers(x.format, x.bytes.data(), 2, numbers);
   CHECK(numbers[0] == 1.0f);
   CHECK(numbers[1] == 2.0f);
   CHECK(file.tensors().at("none").bytes.empty());

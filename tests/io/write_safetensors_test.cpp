@@ -15,7 +15,7 @@ TensorToWrite tensor(const char* name, std::vector<std::size_t> shape, std::vect
 }
 std::vector<float> numbers_of(const Tensor& tensor) {
   std::vector<float> numbers(tensor.bytes.size() / 4);
-  read_elements(tensor.element, tensor.bytes.data(), numbers.size(), numbers.data());
+  read_numbers(tensor.format, tensor.bytes.data(), numbers.size(), numbers.data());
   return numbers;
 }
 

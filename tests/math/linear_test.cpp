@@ -32,12 +32,12 @@ TEST_CASE("a projection is what the sums say, for one token and many, with a bia
           const Vector<double> bias =
               biased ? Vector<double>(random_matrix(1, outputs, random).row(0)) : Vector<double>();
           Matrix<double> y = Matrix<double>::Constant(tokens, outputs, 1e6);
-          project(in(x), w, bias, out(y));
+          project(in(x), WeightMatrix<double>(w), bias, out(y));
           CHECK((y - slow(x, w, bias)).cwiseAbs().maxCoeff() < 1e-13);
           Matrix<float> narrow(tokens, outputs);
           const Matrix<float> x32 = x.cast<float>(), w32 = w.cast<float>();
           const Vector<float> bias32 = bias.cast<float>();
-          project(in(x32), w32, bias32, out(narrow));
+          project(in(x32), WeightMatrix<float>(w32), bias32, out(narrow));
           CHECK((narrow.cast<double>() - y).cwiseAbs().maxCoeff() < 1e-5);
         }
 }
@@ -47,7 +47,7 @@ TEST_CASE("a projection reads and writes columns of wider matrices, and touches 
   const Matrix<double> wide = random_matrix(5, 20, random), w = random_matrix(4, 6, random);
   const Vector<double> bias = Vector<double>::Ones(4);
   Matrix<double> result = Matrix<double>::Constant(5, 10, 7);
-  project(in(wide.middleCols(3, 6)), w, bias, out(result.middleCols(5, 4)));
+  project(in(wide.middleCols(3, 6)), WeightMatrix<double>(w), bias, out(result.middleCols(5, 4)));
   CHECK((result.middleCols(5, 4) - slow(wide.middleCols(3, 6), w, bias)).cwiseAbs().maxCoeff() < 1e-13);
   CHECK((result.leftCols(5).array() == 7).all());
   CHECK((result.rightCols(1).array() == 7).all());

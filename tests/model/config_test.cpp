@@ -16,21 +16,22 @@ std::int64_t counted(const Model<Scalar>& model) {
   for (const auto& l : w.layers) {
     for (const auto* linear : {&l.qkv, &l.attention_out, &l.up, &l.down})
       n += linear->weight.size() + linear->bias.size();
+    n += l.q_norm.size() + l.k_norm.size();
     for (const auto* norm : {&l.attention_norm, &l.ffn_norm}) n += norm->gain.size() + norm->bias.size();
   }
   return n;
 }
 }  // namespace
 
-TEST_CASE("parameters() counts every number of the model, and a step reads all but the tables") {
+TEST_CASE("parameters() counts every number of the model, and a step reads every matrix but the tables") {
   for (const SmallModel& small : small_models()) {
     const ModelConfig& c = small.config;
     const auto model = random_model<float>(c);
     CHECK(c.parameters() == counted(model));
-    const std::int64_t read =
-        counted(model) - model.weights.positions.size() - (c.tied_output ? 0 : model.weights.embedding.size());
-    CHECK(weight_bytes_per_step<float>(c) == 4 * read);
-    CHECK(weight_bytes_per_step<double>(c) == 8 * read);
+    const int layer = c.qkv_size() + c.q_size() + c.up_size() + c.ffn;  // numbers of its matrices for each of hidden
+    const std::size_t read = std::size_t(c.hidden) * std::size_t(c.layers * layer + c.vocab);
+    CHECK(weight_bytes_per_step(model.weights) == 4 * read);
+    CHECK(weight_bytes_per_step(random_model<double>(c).weights) == 8 * read);
   }
 }
 
@@ -53,9 +54,10 @@ TEST_CASE("random weights are the same for a seed, in every number type") {
   const auto model = random_model<double>(small_gpt2()), again = random_model<double>(small_gpt2()),
              other = random_model<double>(small_gpt2(), 2);
   const auto narrow = random_model<float>(small_gpt2());
-  CHECK(model.weights.layers[1].down.weight == again.weights.layers[1].down.weight);
-  CHECK(model.weights.layers[1].down.weight != other.weights.layers[1].down.weight);
-  CHECK(model.weights.layers[1].down.weight == narrow.weights.layers[1].down.weight.cast<double>());
+  CHECK(model.weights.layers[1].down.weight.unpacked() == again.weights.layers[1].down.weight.unpacked());
+  CHECK(model.weights.layers[1].down.weight.unpacked() != other.weights.layers[1].down.weight.unpacked());
+  CHECK(model.weights.layers[1].down.weight.unpacked() ==
+        narrow.weights.layers[1].down.weight.unpacked().cast<double>());
 }
 
 TEST_CASE("impossible configs are refused with a sentence") {

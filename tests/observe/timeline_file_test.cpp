@@ -21,7 +21,8 @@ std::string words_of(const ModelConfig& c) {
   text << std::hexfloat;
   recorded::put(text, c.family, c.layers, c.hidden, c.q_heads, c.kv_heads, c.head_dim, c.ffn, c.vocab, c.max_positions,
                 int(c.norm), c.norm_epsilon, int(c.activation), int(c.position), c.rope_theta, int(c.rope_pairs),
-                c.attention_bias, c.ffn_bias, c.tied_output);
+                c.qk_norm, c.qkv_bias, c.attention_out_bias, c.ffn_bias, c.tied_output);
+  for (const double divisor : c.rope_divisors) recorded::put(text, divisor);
   recorded::put_all(text, "end", c.end_tokens);
   return text.str();
 }
@@ -152,7 +153,7 @@ TEST_CASE("the file shows others each head's numbers as one run") {
   const auto number = [&](const char* name, std::size_t index) {
     float result;
     const Tensor& tensor = file.tensors().at(name);
-    read_elements(tensor.element, tensor.bytes.data() + 4 * index, 1, &result);
+    read_numbers(tensor.format, tensor.bytes.data() + 4 * index, 1, &result);
     return result;
   };
   using Shape = std::vector<std::size_t>;

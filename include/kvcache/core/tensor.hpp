@@ -5,15 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "kvcache/core/element.hpp"
+#include "kvcache/core/number_format.hpp"
 
 namespace kvcache {
 
 struct Tensor {
   std::string name;
-  Element element = Element::f32;
+  NumberFormat format = NumberFormat::f32;
   std::vector<std::size_t> shape;    // outermost first
-  std::span<const std::byte> bytes;  // product(shape) * bytes_of(element)
+  std::span<const std::byte> bytes;  // bytes_of(format, product(shape))
 };
 
 /// "[1024, 192]", for messages.

@@ -1,161 +1,98 @@
-// From named tensors to the weights of a decoder: what each family calls them, and how it lays them out.
+// A model on disk, opened: a Hugging Face folder or a GGUF file. Opening reads what the model is; its weights stay in
+// the mapped files until they are used.
 #pragma once
 
-#include <set>
-
-#include "kvcache/io/safetensors.hpp"
-#include "kvcache/model/weights.hpp"
+#include "kvcache/io/config_json.hpp"
+#include "kvcache/io/gguf_config.hpp"
+#include "kvcache/io/gguf_tokenizer.hpp"
+#include "kvcache/io/make_tokenizer.hpp"
+#include "kvcache/io/safetensors_folder.hpp"
+#include "kvcache/io/vocab_and_merges.hpp"
+#include "kvcache/text/chat.hpp"
 
 namespace kvcache {
 
-namespace detail {
-
-/// Takes tensors out of a file by name, checks their shapes, and remembers which were taken.
-template <class Scalar>
-class TensorReader {
+class Checkpoint {
  public:
-  /// Hugging Face's files name GPT-2's tensors with or without "transformer." in front.
-  explicit TensorReader(const Safetensors& file, std::string optional_prefix = {}) : file_(file) {
-    for (const auto& [name, tensor] : file.tensors())
-      if (!optional_prefix.empty() && name.starts_with(optional_prefix)) prefix_ = optional_prefix;
+  /// A folder with config.json, or a GGUF file. Errors: those of read_config and Gguf.
+  explicit Checkpoint(const std::filesystem::path& path) : path_(path) {
+    if (std::filesystem::is_directory(path)) {
+      config_ = read_config(path / "config.json");
+      names_ = config_.family == "gpt2" ? hugging_face_gpt2_names() : hugging_face_llama_names();
+    } else {
+      gguf_ = std::make_shared<Gguf>(path);
+      config_ = read_gguf_config(*gguf_);
+      names_ = gguf_names(config_);
+    }
   }
-  bool has(const std::string& name) const { return file_.tensors().contains(prefix_ + name); }
 
-  Matrix<Scalar> matrix(const std::string& name, int rows, int cols) {  // [rows, cols]
-    const Tensor& tensor = take(name, {std::size_t(rows), std::size_t(cols)});
-    Matrix<Scalar> m(rows, cols);  // only now: the file really has that many numbers
-    read(tensor, m);
-    return m;
+  const std::filesystem::path& path() const { return path_; }
+  const ModelConfig& config() const { return config_; }
+  /// Errors: those of open_safetensors.
+  TensorFiles tensors() const {
+    return is_gguf() ? TensorFiles{gguf_->path(), gguf_->tensors(), gguf_} : open_safetensors(path_);
   }
-  Vector<Scalar> vector(const std::string& name, int size) {  // [size]
-    const Tensor& tensor = take(name, {std::size_t(size)});
-    Vector<Scalar> v(size);
-    read(tensor, v);
-    return v;
+  bool is_gguf() const { return gguf_ != nullptr; }
+
+  /// Its weights keep the files mapped. Errors: those of read_weights.
+  template <class Scalar>
+  Model<Scalar> model(WeightsAs as = WeightsAs::packed) const {
+    return {config_, read_weights<Scalar>(config_, tensors(), names_, as)};
   }
-  /// The rows of several tensors one below another: [sum of rows, cols].
-  using Parts = std::initializer_list<std::pair<std::string, int>>;  // names and rows
-  Matrix<Scalar> stacked_matrix(const Parts& parts, const std::string& ending, int cols) {
-    std::vector<Matrix<Scalar>> matrices;
-    int rows = 0;
-    for (const auto& [name, part_rows] : parts) {
-      matrices.push_back(matrix(name + ending, part_rows, cols));
-      rows += part_rows;
+
+  /// From tokenizer.json, from vocab.json and merges.txt, or from a GGUF file's metadata. Errors: none of them; a kind
+  /// that is not supported; what is wrong in the data; ids that the model does not have. (A model may have more tokens
+  /// than its tokenizer: padding.)
+  Tokenizer tokenizer() const {
+    const std::string source = tokenizer_source().string();
+    Tokenizer tokenizer = make_tokenizer(tokenizer_data(), source);
+    check(tokenizer.vocab_size() <= config_.vocab, source, ": ids go up to ", tokenizer.vocab_size() - 1,
+          ", but the model has only ", config_.vocab, " tokens; the two do not belong together");
+    return tokenizer;
+  }
+
+  /// Where the model's makers say how a conversation is written, and in a way that is recognised.
+  ChatFormat chat_format() const {
+    if (is_gguf())
+      return chat_format_of(get_field_or<std::string>(gguf_->metadata(), "tokenizer.chat_template", "", gguf_->path()));
+    const auto beside = path_ / "chat_template.jinja", config = path_ / "tokenizer_config.json";
+    if (std::filesystem::exists(beside)) {
+      const MappedFile file(beside);
+      return chat_format_of({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
     }
-    if (matrices.size() == 1) return std::move(matrices[0]);
-    Matrix<Scalar> stacked(rows, cols);
-    Eigen::Index first = 0;
-    for (const auto& m : matrices) {
-      stacked.middleRows(first, m.rows()) = m;
-      first += m.rows();
-    }
-    return stacked;
-  }
-  /// A tensor that nobody took would be a part of the model left out: an error, unless the family has no use for it.
-  void check_all_taken(auto&& may_be_left) const {
-    for (const auto& [name, tensor] : file_.tensors())
-      check(taken_.contains(name) || may_be_left(name), file_.path(), ": tensor \"", name, "\" ",
-            to_string(tensor.shape),
-            " has no place in this kind of model; the file belongs to another architecture than config.json says");
+    if (!std::filesystem::exists(config)) return ChatFormat::none;
+    const nlohmann::json json = read_json(config);
+    const nlohmann::json* text = find_field(json, "chat_template", config.string());  // or a list of several
+    return text ? chat_format_of(text->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+                : ChatFormat::none;
   }
 
  private:
-  const Tensor& take(const std::string& name, const std::vector<std::size_t>& shape) {
-    const auto found = file_.tensors().find(prefix_ + name);
-    check(found != file_.tensors().end(), file_.path(), ": tensor \"", name, "\" ", to_string(shape),
-          " is missing; the file is incomplete, or config.json describes another model");
-    check(found->second.shape == shape, file_.path(), ": tensor \"", name, "\" has shape ",
-          to_string(found->second.shape), ", but config.json asks for ", to_string(shape));
-    taken_.insert(found->first);
-    return found->second;
+  std::filesystem::path tokenizer_source() const {
+    if (is_gguf()) return path_;
+    const bool old =
+        !std::filesystem::exists(path_ / "tokenizer.json") && std::filesystem::exists(path_ / "vocab.json");
+    return path_ / (old ? "vocab.json" : "tokenizer.json");
   }
-  void read(const Tensor& tensor, auto& numbers) const {
-    read_elements(tensor.element, tensor.bytes.data(), std::size_t(numbers.size()), numbers.data());
-    check(numbers.allFinite(), file_.path(), ": tensor \"", tensor.name,
-          "\" holds numbers that are not finite; the file is broken");
+  TokenizerData tokenizer_data() const {
+    if (is_gguf()) return read_gguf_tokenizer(*gguf_);
+    if (tokenizer_source().filename() == "vocab.json")
+      return read_vocab_and_merges(path_ / "vocab.json", path_ / "merges.txt");
+    return read_tokenizer_json(path_ / "tokenizer.json");
   }
-  const Safetensors& file_;
-  std::string prefix_;
-  std::set<std::string> taken_;
+
+  std::filesystem::path path_;
+  ModelConfig config_;
+  TensorNames names_;
+  std::shared_ptr<const Gguf> gguf_;
 };
 
-/// GPT-2: Conv1D weights are [in, out], transposed against everybody else's; q, k and v come in one tensor.
+/// The model of a folder or a GGUF file.
 template <class Scalar>
-Weights<Scalar> gpt2_weights(const ModelConfig& c, const Safetensors& file) {
-  TensorReader<Scalar> read(file, "transformer.");
-  const auto norm = [&](const std::string& name) {
-    return Norm<Scalar>{read.vector(name + ".weight", c.hidden), read.vector(name + ".bias", c.hidden)};
-  };
-  const auto linear = [&](const std::string& name, int outputs, int inputs) {
-    return Linear<Scalar>{read.matrix(name + ".weight", inputs, outputs).transpose(),
-                          read.vector(name + ".bias", outputs)};
-  };
-  Weights<Scalar> w;
-  w.embedding = read.matrix("wte.weight", c.vocab, c.hidden);
-  w.positions = read.matrix("wpe.weight", c.max_positions, c.hidden);
-  for (int l = 0; l < c.layers; ++l) {
-    const std::string at = "h." + std::to_string(l) + ".";
-    w.layers.push_back({norm(at + "ln_1"), linear(at + "attn.c_attn", c.qkv_size(), c.hidden),
-                        linear(at + "attn.c_proj", c.hidden, c.q_size()), norm(at + "ln_2"),
-                        linear(at + "mlp.c_fc", c.ffn, c.hidden), linear(at + "mlp.c_proj", c.hidden, c.ffn)});
-  }
-  w.final_norm = norm("ln_f");
-  if (!c.tied_output) {  // it stands beside the transformer, so it has no prefix
-    TensorReader<Scalar> beside(file);
-    w.output = beside.matrix("lm_head.weight", c.vocab, c.hidden);
-  }
-  read.check_all_taken([&](const std::string& name) {  // causal masks that old files carry, and the output layer
-    return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "lm_head.weight";
-  });
-  return w;
+Model<Scalar> load_model(const std::filesystem::path& path, WeightsAs as = WeightsAs::packed) {
+  return Checkpoint(path).model<Scalar>(as);
 }
-
-/// Llama: q, k and v come apart, and so do gate and up; both are stacked, so that one product computes them.
-template <class Scalar>
-Weights<Scalar> llama_weights(const ModelConfig& c, const Safetensors& file) {
-  TensorReader<Scalar> read(file);
-  const auto stacked = [&](const typename TensorReader<Scalar>::Parts& parts, int inputs, bool bias) {
-    Linear<Scalar> linear{read.stacked_matrix(parts, ".weight", inputs), {}};
-    if (!bias) return linear;
-    std::vector<Scalar> numbers;
-    for (const auto& [name, rows] : parts) {
-      const Vector<Scalar> part = read.vector(name + ".bias", rows);
-      numbers.insert(numbers.end(), part.begin(), part.end());
-    }
-    linear.bias = Eigen::Map<const Vector<Scalar>>(numbers.data(), std::ssize(numbers));
-    return linear;
-  };
-  const auto norm = [&](const std::string& name) { return Norm<Scalar>{read.vector(name + ".weight", c.hidden), {}}; };
-  Weights<Scalar> w;
-  w.embedding = read.matrix("model.embed_tokens.weight", c.vocab, c.hidden);
-  for (int l = 0; l < c.layers; ++l) {
-    const std::string at = "model.layers." + std::to_string(l) + ".", attention = at + "self_attn.", ffn = at + "mlp.";
-    w.layers.push_back({norm(at + "input_layernorm"),
-                        stacked({{attention + "q_proj", c.q_size()},
-                                 {attention + "k_proj", c.kv_size()},
-                                 {attention + "v_proj", c.kv_size()}},
-                                c.hidden, c.attention_bias),
-                        stacked({{attention + "o_proj", c.hidden}}, c.q_size(), c.attention_bias),
-                        norm(at + "post_attention_layernorm"),
-                        stacked({{ffn + "gate_proj", c.ffn}, {ffn + "up_proj", c.ffn}}, c.hidden, c.ffn_bias),
-                        stacked({{ffn + "down_proj", c.hidden}}, c.ffn, c.ffn_bias)});
-  }
-  w.final_norm = norm("model.norm");
-  if (!c.tied_output) w.output = read.matrix("lm_head.weight", c.vocab, c.hidden);
-  read.check_all_taken([&](const std::string& name) {  // frequencies of rope that old files carry; a tied output's copy
-    return name.ends_with(".rotary_emb.inv_freq") || (c.tied_output && name == "lm_head.weight");
-  });
-  return w;
-}
-
-}  // namespace detail
-
-/// The weights of `config` out of a file, converted to Scalar (exactly, from every format that can be read).
-/// Errors: tensors that are missing, misshapen, or have no place in the model.
-template <class Scalar>
-Weights<Scalar> read_weights(const ModelConfig& config, const Safetensors& file) {
-  return config.family == "gpt2" ? detail::gpt2_weights<Scalar>(config, file)
-                                 : detail::llama_weights<Scalar>(config, file);
-}
+/// Its tokenizer.
+inline Tokenizer load_tokenizer(const std::filesystem::path& path) { return Checkpoint(path).tokenizer(); }
 
 }  // namespace kvcache

@@ -4,6 +4,7 @@
 #include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/model/config.hpp"
+#include "kvcache/position/rope_scaling.hpp"
 
 namespace kvcache {
 
@@ -14,6 +15,7 @@ class ConfigJson {
  public:
   explicit ConfigJson(const std::filesystem::path& path) : path_(path.string()), json_(read_json(path)) {}
 
+  const std::string& path() const { return path_; }
   bool has(const char* key) const { return find_field(json_, key, path_) != nullptr; }  // and is not null
   template <class T>
   T get(const char* key) const {
@@ -32,22 +34,6 @@ class ConfigJson {
     require(head_count > 0 && numbers % head_count == 0, "'", hidden, "' ", numbers, " is not a multiple of '", heads,
             "' ", head_count);
     return numbers / head_count;
-  }
-  /// The base of the rotation: at the top in older files, inside rope_parameters since transformers 5. A file with
-  /// neither is refused: the usual 10000 would be a guess. Scaled rope is refused by its type.
-  double rope_theta() const {
-    const nlohmann::json* parameters = find("rope_parameters");
-    for (const nlohmann::json* scaling : {parameters, find("rope_scaling")})
-      for (const char* key : {"rope_type", "type"}) {
-        if (scaling == nullptr) continue;
-        const std::string type = get_field_or<std::string>(*scaling, key, "default", path_ + ": rope");
-        require(type == "default", "rope scaling '", type, "' is not supported; only 'default' is");
-      }
-    if (has("rope_theta")) return get<double>("rope_theta");
-    require(parameters != nullptr,
-            "neither 'rope_theta' nor 'rope_parameters' is given; add the base the model was "
-            "trained with");
-    return get_field_as<double>(*parameters, "rope_theta", path_ + ": 'rope_parameters'");
   }
   /// A token id, a list of them, or none.
   std::vector<int> token_ids(const char* key) const {
@@ -87,14 +73,48 @@ inline ModelConfig gpt2_config(const ConfigJson& json) {
   json.require(json.get_or("scale_attn_weights", true) && !json.get_or("scale_attn_by_inverse_layer_idx", false),
                "attention scaled otherwise than by 1 / sqrt(head_dim) is not supported");
   c.activation = ActivationKind::gelu_tanh, c.position = PositionKind::learned;
-  c.attention_bias = c.ffn_bias = true;
+  c.qkv_bias = c.attention_out_bias = c.ffn_bias = true;
   c.tied_output = json.get_or("tie_word_embeddings", true);
   return c;
 }
 
-inline ModelConfig llama_config(const ConfigJson& json) {
+/// Everything that says how positions turn: at the top in older files, inside rope_parameters since transformers 5. A
+/// file without a base is refused: the usual 10000 would be a guess. Scalings other than these are refused by name.
+inline void read_rope(const ConfigJson& json, ModelConfig& c) {
+  c.position = PositionKind::rope;
+  const nlohmann::json* parameters = json.find("rope_parameters");
+  const nlohmann::json* scaling = parameters ? parameters : json.find("rope_scaling");
+  const std::string where = json.path() + (parameters ? ": 'rope_parameters'" : ": 'rope_scaling'");
+  if (json.has("rope_theta")) {
+    c.rope_theta = json.get<double>("rope_theta");
+  } else {
+    json.require(parameters != nullptr,
+                 "neither 'rope_theta' nor 'rope_parameters' is given; add the base the model was trained with");
+    c.rope_theta = get_field_as<double>(*parameters, "rope_theta", where);
+  }
+  if (scaling == nullptr) return;
+  const char* key = find_field(*scaling, "rope_type", where) ? "rope_type" : "type";  // its name before 2024
+  const auto type = get_field_or<std::string>(*scaling, key, "default", where);
+  const auto number = [&](const char* name) { return get_field_as<double>(*scaling, name, where); };
+  if (type == "linear") {
+    c.rope_divisors.assign(std::size_t(std::max(0, c.head_dim / 2)), number("factor"));
+  } else if (type == "llama3") {
+    json.require(c.head_dim > 0 && c.head_dim <= 1 << 12 && c.rope_theta > 1, "head_dim ", c.head_dim,
+                 " or rope theta ", c.rope_theta, " is out of range");
+    const Llama3Scaling stretch{.factor = number("factor"),
+                                .low = number("low_freq_factor"),
+                                .high = number("high_freq_factor"),
+                                .old_positions = number("original_max_position_embeddings")};
+    c.rope_divisors = stretch.divisors(c.head_dim, c.rope_theta);
+  } else {
+    json.require(type == "default", "rope scaling '", type, "' is not supported; 'linear' and 'llama3' are");
+  }
+}
+
+/// Llama, and Qwen2 and Qwen3, which differ from it in biases and in norms of queries and keys.
+inline ModelConfig llama_config(const ConfigJson& json, const std::string& family) {
   ModelConfig c;
-  c.family = "llama";
+  c.family = family;
   c.layers = json.get<int>("num_hidden_layers"), c.hidden = json.get<int>("hidden_size");
   c.q_heads = json.get<int>("num_attention_heads"), c.kv_heads = json.get_or<int>("num_key_value_heads", c.q_heads);
   c.head_dim =
@@ -103,25 +123,29 @@ inline ModelConfig llama_config(const ConfigJson& json) {
   c.vocab = json.get<int>("vocab_size"), c.max_positions = json.get<int>("max_position_embeddings");
   c.norm = NormKind::rms_norm, c.norm_epsilon = json.get<double>("rms_norm_eps");
   const auto activation = json.get_or<std::string>("hidden_act", "silu");
-  json.require(activation == "silu" || activation == "swish", "activation '", activation,
-               "' is not supported for Llama; silu is");
-  c.activation = ActivationKind::silu_gated, c.position = PositionKind::rope;
-  c.rope_theta = json.rope_theta();
-  c.attention_bias = json.get_or("attention_bias", false), c.ffn_bias = json.get_or("mlp_bias", false);
+  json.require(activation == "silu" || activation == "swish", "activation '", activation, "' is not supported for ",
+               family, "; silu is");
+  json.require(!json.get_or("use_sliding_window", false), "sliding-window attention is not supported here");
+  c.activation = ActivationKind::silu_gated;
+  read_rope(json, c);
+  c.qk_norm = family == "qwen3";
+  c.attention_out_bias = family != "qwen2" && json.get_or("attention_bias", false);
+  c.qkv_bias = family == "qwen2" || c.attention_out_bias;
+  c.ffn_bias = json.get_or("mlp_bias", false);
   c.tied_output = json.get_or("tie_word_embeddings", false);
   return c;
 }
 
 }  // namespace detail
 
-/// Reads config.json of the families GPT-2 and Llama. Errors: another family or a variant that would change the numbers
-/// (by name), fields that are missing, of another type, or out of range.
+/// Reads config.json of the families GPT-2, Llama, Qwen2 and Qwen3. Errors: another family or a variant that would
+/// change the numbers (by name), fields that are missing, of another type, or out of range.
 inline ModelConfig read_config(const std::filesystem::path& path) {
   const detail::ConfigJson json(path);
   const auto family = json.get<std::string>("model_type");
-  json.require(family == "gpt2" || family == "llama", "model_type '", family,
-               "' is not supported; 'gpt2' and 'llama' are");
-  ModelConfig config = family == "gpt2" ? detail::gpt2_config(json) : detail::llama_config(json);
+  json.require(family == "gpt2" || family == "llama" || family == "qwen2" || family == "qwen3", "model_type '", family,
+               "' is not supported; 'gpt2', 'llama', 'qwen2' and 'qwen3' are");
+  ModelConfig config = family == "gpt2" ? detail::gpt2_config(json) : detail::llama_config(json, family);
   config.end_tokens = json.token_ids("eos_token_id");
   try {
     check_config(config);

@@ -17,7 +17,8 @@ namespace kvcache {
 template <class T>
 T json_as(const nlohmann::json& value, std::string_view where) {
   const auto wrong = [&](std::string_view wanted) {
-    std::string shown = value.is_structured() ? "" : " (" + value.dump(-1, ' ', true) + ")";
+    std::string shown =
+        value.is_structured() ? "" : " (" + value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + ")";
     if (shown.size() > 60) shown = shown.substr(0, 56) + "...)";
     fail(where, " must be ", wanted, ", but is ", value.is_array() || value.is_object() ? "an " : "a ",
          value.type_name(), shown);

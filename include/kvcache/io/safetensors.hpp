@@ -2,16 +2,15 @@
 // Format: https://huggingface.co/docs/safetensors
 #pragma once
 
-#include <algorithm>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "kvcache/core/tensor.hpp"
 #include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/mapped_file.hpp"
+#include "kvcache/io/tensor_overlaps.hpp"
 
 namespace kvcache {
 
@@ -25,15 +24,15 @@ inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& 
   const auto& shape = json_array(get_field(entry, "shape", where), where + ": 'shape'");
   const auto& offsets = json_array(get_field(entry, "data_offsets", where), where + ": 'data_offsets'");
   check(offsets.size() == 2, where, ": 'data_offsets' has ", offsets.size(), " numbers; it must have 2");
-  Tensor tensor{name, Element::f32, {}, {}};
+  Tensor tensor{name, NumberFormat::f32, {}, {}};
   if (type == "F16")
-    tensor.element = Element::f16;
+    tensor.format = NumberFormat::f16;
   else if (type == "BF16")
-    tensor.element = Element::bf16;
+    tensor.format = NumberFormat::bf16;
   else
     check(type == "F32", where, " has type ", type, "; F32, F16 and BF16 can be read: convert the file");
 
-  std::size_t size = bytes_of(tensor.element);
+  std::size_t size = bytes_of(tensor.format, 1);
   for (const auto& dimension : shape) {
     tensor.shape.push_back(json_as<std::size_t>(dimension, where + ": a dimension"));
     check(tensor.shape.back() == 0 || size <= std::numeric_limits<std::size_t>::max() / tensor.shape.back(), where,
@@ -85,7 +84,7 @@ class Safetensors {
     for (const auto& [name, entry] : header.items())
       if (name != "__metadata__") tensors_.emplace(name, detail::safetensors_tensor(name, entry, data, path_));
     metadata_ = detail::safetensors_metadata(header, path_);
-    check_overlaps();
+    check_overlaps(tensors_, path_);
   }
 
   const std::string& path() const { return path_; }
@@ -94,17 +93,6 @@ class Safetensors {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
-  void check_overlaps() const {
-    std::vector<const Tensor*> in_order;
-    for (const auto& [name, tensor] : tensors_)
-      if (!tensor.bytes.empty()) in_order.push_back(&tensor);
-    std::sort(in_order.begin(), in_order.end(),
-              [](const Tensor* a, const Tensor* b) { return a->bytes.data() < b->bytes.data(); });
-    for (std::size_t i = 1; i < in_order.size(); ++i)
-      check(in_order[i - 1]->bytes.data() + in_order[i - 1]->bytes.size() <= in_order[i]->bytes.data(), path_,
-            ": tensors \"", in_order[i - 1]->name, "\" and \"", in_order[i]->name, "\" overlap; the file is broken");
-  }
-
   std::string path_;
   MappedFile file_;
   std::map<std::string, Tensor> tensors_;

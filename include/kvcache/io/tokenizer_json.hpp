@@ -11,7 +11,7 @@
 #include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/io/tokenizer_json_steps.hpp"
-#include "kvcache/text/tokenizer.hpp"
+#include "kvcache/text/tokenizer_data.hpp"
 
 namespace kvcache {
 namespace detail {
@@ -87,16 +87,10 @@ inline TokenizerData read_tokenizer_data(const nlohmann::json& root, const std::
 
 }  // namespace detail
 
-/// A byte-level BPE tokenizer from Hugging Face's tokenizer.json. Errors, with the file's path: what read_json finds, a
-/// part of another type than expected, a part that is not supported, and what is wrong in the data (Tokenizer).
-inline Tokenizer load_tokenizer(const std::filesystem::path& tokenizer_json) {
-  const std::string file = tokenizer_json.string();
-  const TokenizerData data = detail::read_tokenizer_data(read_json(tokenizer_json), file);
-  try {
-    return Tokenizer(data);
-  } catch (const Error& error) {
-    fail(file, ": ", error.what());
-  }
+/// A byte-level BPE tokenizer in Hugging Face's tokenizer.json. Errors, with the file's path: what read_json finds, a
+/// part of another type than expected, a part that is not supported.
+inline TokenizerData read_tokenizer_json(const std::filesystem::path& path) {
+  return detail::read_tokenizer_data(read_json(path), path.string());
 }
 
 }  // namespace kvcache

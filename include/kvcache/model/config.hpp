@@ -1,4 +1,4 @@
-// The numbers that describe a model. Two families, one decoder: they differ in data, not in code.
+// The numbers that describe a model. Several families, one decoder: they differ in data, not in code.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ enum class ActivationKind { gelu_tanh, silu_gated };
 enum class PositionKind { learned, rope };
 
 struct ModelConfig {
-  std::string family;  // "gpt2" or "llama"
+  std::string family;  // "gpt2", "llama", "qwen2" or "qwen3": for people
   int layers = 0;
   int hidden = 0;         // numbers that describe a token between layers
   int q_heads = 0;        // query heads
@@ -31,7 +31,10 @@ struct ModelConfig {
   PositionKind position = PositionKind::rope;
   double rope_theta = 10000;
   RopePairs rope_pairs = RopePairs::half_split;
-  bool attention_bias = false;  // of the q, k, v and output projections
+  std::vector<double> rope_divisors;  // [head_dim / 2], of the frequencies, to stretch a model's positions; or empty
+  bool qk_norm = false;               // each head of queries and keys is normalised before rope
+  bool qkv_bias = false;              // of the q, k and v projections
+  bool attention_out_bias = false;
   bool ffn_bias = false;
   bool tied_output = true;      // the output layer is the embedding
   std::vector<int> end_tokens;  // generation stops after one of these
@@ -46,7 +49,9 @@ struct ModelConfig {
   std::int64_t parameters() const {
     const std::int64_t h = hidden, norm_size = norm == NormKind::layer_norm ? 2 * h : h;
     std::int64_t layer = 2 * norm_size + h * qkv_size() + h * q_size() + h * up_size() + h * ffn;
-    if (attention_bias) layer += qkv_size() + h;
+    if (qk_norm) layer += 2 * head_dim;
+    if (qkv_bias) layer += qkv_size();
+    if (attention_out_bias) layer += h;
     if (ffn_bias) layer += up_size() + h;
     return layers * layer + (tied_output ? 1 : 2) * vocab * h + norm_size +
            (position == PositionKind::learned ? max_positions * h : 0);
@@ -75,6 +80,12 @@ inline void check_config(const ModelConfig& c) {
         " weights; at most ", std::int64_t(1) << 38, " are supported");
   check(c.norm_epsilon > 0 && c.norm_epsilon < 1, "model config: norm epsilon is ", c.norm_epsilon,
         "; it must lie between 0 and 1");
+  check(c.rope_divisors.empty() || int(c.rope_divisors.size()) == c.head_dim / 2,
+        "model config: ", c.rope_divisors.size(), " divisors of rope frequencies are given; head_dim ", c.head_dim,
+        " has ", c.head_dim / 2, " pairs");
+  for (const double divisor : c.rope_divisors)
+    check(divisor >= 1e-6 && divisor <= 1e6, "model config: a rope frequency is divided by ", divisor,
+          "; it must lie between 1e-6 and 1e6");
   check(c.rope_theta > 1 && c.rope_theta < 1e12, "model config: rope theta is ", c.rope_theta,
         "; it must lie between 1 and 1e12");
 }

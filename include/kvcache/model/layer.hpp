@@ -42,7 +42,8 @@ class DecoderLayer {
  public:
   explicit DecoderLayer(const ModelConfig& config)
       : config_(config),
-        rope_(config.position == PositionKind::rope ? config.head_dim : 2, config.rope_theta, config.rope_pairs),
+        rope_(config.position == PositionKind::rope ? config.head_dim : 2, config.rope_theta, config.rope_pairs,
+              config.position == PositionKind::rope ? config.rope_divisors : std::vector<double>()),
         attention_(config.q_heads, config.position == PositionKind::rope ? &rope_ : nullptr) {}
   DecoderLayer(const DecoderLayer&) = delete;  // attention_ refers to rope_
   DecoderLayer& operator=(const DecoderLayer&) = delete;
@@ -66,6 +67,10 @@ class DecoderLayer {
       const Timed timed(work, Part::projection);
       normalise(config_, weights.attention_norm, x, normed);
       project(weights.qkv, in(normed), qkv, work, Part::projection);
+      if (config_.qk_norm) {
+        normalise_heads(out(qkv.leftCols(q)), weights.q_norm);
+        normalise_heads(out(qkv.middleCols(q, kv)), weights.k_norm);
+      }
       turn(out(qkv.leftCols(q + kv)), work);  // queries and keys; values carry no position
       show<Scalar>(hook, layer, Stage::normalised, normed);
       show<Scalar>(hook, layer, Stage::projected, qkv);
@@ -93,6 +98,11 @@ class DecoderLayer {
   }
 
  private:
+  void normalise_heads(MatrixOut<Scalar> heads, const Vector<Scalar>& gain) const {  // [n, heads * head_dim], in place
+    for (Eigen::Index t = 0; t < heads.rows(); ++t)
+      for (Eigen::Index column = 0; column < heads.cols(); column += config_.head_dim)
+        rms_norm(at(heads, t, column), gain, Scalar(config_.norm_epsilon), at(heads, t, column));
+  }
   void turn(MatrixOut<Scalar> heads, Work& work) {  // [n, (q_heads + kv_heads) * head_dim]
     if (config_.position != PositionKind::rope) return;
     auto angles = room_.angles(heads.rows(), config_.head_dim);  // filled by begin()

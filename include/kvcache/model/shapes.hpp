@@ -49,7 +49,7 @@ inline ModelConfig config_of_shape(std::string_view name) {
     c.rope_theta = s.rope_theta, c.tied_output = s.tied_output;
     if (s.gpt2) {
       c.norm = NormKind::layer_norm, c.activation = ActivationKind::gelu_tanh, c.position = PositionKind::learned;
-      c.attention_bias = c.ffn_bias = true;
+      c.qkv_bias = c.attention_out_bias = c.ffn_bias = true;
     }
     return c;
   }

@@ -51,7 +51,7 @@ class Transformer {
     {
       const Timed timed(work_, Part::projection);
       for (int t = 0; t < n; ++t) {
-        std::copy_n(at(model_.weights.embedding, tokens[std::size_t(t)], 0), c.hidden, at(x, t, 0));
+        model_.weights.embedding.read_row(tokens[std::size_t(t)], at(x, t, 0));
         if (c.position == PositionKind::learned)
           add_learned_position(model_.weights.positions, position + t, at(x, t, 0));
       }
@@ -65,7 +65,7 @@ class Transformer {
     const Timed timed(work_, Part::output_layer);
     auto normed = room_.normed(x.rows(), x.cols()), logits = room_.logits(x.rows(), model_.config.vocab);
     normalise(model_.config, model_.weights.final_norm, x, normed);
-    const Matrix<Scalar>& matrix = model_.weights.output_matrix();
+    const WeightMatrix<Scalar>& matrix = model_.weights.output_matrix();
     project(in(normed), matrix, Vector<Scalar>(), logits);
     work_.count(Part::output_layer, std::int64_t(x.rows()) * matrix.size());
     return logits;

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kvcache/core/matrix.hpp"
 #include "kvcache/core/random.hpp"
+#include "kvcache/math/weight_matrix.hpp"
 #include "kvcache/model/config.hpp"
 
 namespace kvcache {
@@ -19,15 +19,16 @@ struct Norm {
 /// y = x weight^T + bias.
 template <class Scalar>
 struct Linear {
-  Matrix<Scalar> weight;  // [outputs, inputs]
-  Vector<Scalar> bias;    // [outputs]; empty where the model has none
+  WeightMatrix<Scalar> weight;  // [outputs, inputs]
+  Vector<Scalar> bias;          // [outputs]; empty where the model has none
 };
 
 template <class Scalar>
 struct LayerWeights {
   Norm<Scalar> attention_norm;
-  Linear<Scalar> qkv;            // [q_size + 2 kv_size, hidden]: one product for queries, keys and values
-  Linear<Scalar> attention_out;  // [hidden, q_size]
+  Linear<Scalar> qkv;             // [q_size + 2 kv_size, hidden]: one product for queries, keys and values
+  Vector<Scalar> q_norm, k_norm;  // [head_dim]: gains of the norm of each head; empty where the model has none
+  Linear<Scalar> attention_out;   // [hidden, q_size]
   Norm<Scalar> ffn_norm;
   Linear<Scalar> up;    // [ffn, hidden]; gated: [2 ffn, hidden], gate first
   Linear<Scalar> down;  // [hidden, ffn]
@@ -35,13 +36,13 @@ struct LayerWeights {
 
 template <class Scalar>
 struct Weights {
-  Matrix<Scalar> embedding;  // [vocab, hidden]
-  Matrix<Scalar> positions;  // [max_positions, hidden]; empty for rope
+  WeightMatrix<Scalar> embedding;  // [vocab, hidden]
+  Matrix<Scalar> positions;        // [max_positions, hidden]; empty for rope
   std::vector<LayerWeights<Scalar>> layers;
   Norm<Scalar> final_norm;
-  Matrix<Scalar> output;  // [vocab, hidden]; empty if tied to the embedding
+  WeightMatrix<Scalar> output;  // [vocab, hidden]; empty if tied to the embedding
 
-  const Matrix<Scalar>& output_matrix() const { return output.size() > 0 ? output : embedding; }
+  const WeightMatrix<Scalar>& output_matrix() const { return output.empty() ? embedding : output; }
 };
 
 /// A model: what it is, and its numbers. Transformers refer to it; keep it alive while they live.
@@ -51,13 +52,15 @@ struct Model {
   Weights<Scalar> weights;
 };
 
-/// Bytes that a decoding step reads of the weights: all but the embedding table, of which it reads one row, unless that
-/// is the output layer too. [COMPUTED]
+/// Bytes that a decoding step reads of the weight matrices, in the format they have: all but the embedding table, of
+/// which it reads one row, unless that is the output layer too. [COMPUTED]
 template <class Scalar>
-std::int64_t weight_bytes_per_step(const ModelConfig& c) {
-  const std::int64_t table = std::int64_t(c.vocab) * c.hidden * (c.tied_output ? 0 : 1);
-  const std::int64_t positions = c.position == PositionKind::learned ? std::int64_t(c.max_positions) * c.hidden : 0;
-  return (c.parameters() - table - positions) * std::int64_t(sizeof(Scalar));
+std::size_t weight_bytes_per_step(const Weights<Scalar>& weights) {
+  std::size_t sum = weights.output_matrix().bytes();
+  for (const LayerWeights<Scalar>& layer : weights.layers)
+    for (const Linear<Scalar>* linear : {&layer.qkv, &layer.attention_out, &layer.up, &layer.down})
+      sum += linear->weight.bytes();
+  return sum;
 }
 
 /// Random weights of a shape, for timing and memory: the text they write means nothing. The same on every machine, and
@@ -88,8 +91,8 @@ Model<Scalar> random_model(const ModelConfig& config, std::uint64_t seed = 1) {
   w.embedding = matrix(c.vocab, c.hidden);
   if (c.position == PositionKind::learned) w.positions = matrix(c.max_positions, c.hidden);
   for (int l = 0; l < c.layers; ++l)
-    w.layers.push_back({norm(), linear(c.qkv_size(), c.hidden, c.attention_bias),
-                        linear(c.hidden, c.q_size(), c.attention_bias), norm(),
+    w.layers.push_back({norm(), linear(c.qkv_size(), c.hidden, c.qkv_bias), vector(c.head_dim, 1, c.qk_norm),
+                        vector(c.head_dim, 1, c.qk_norm), linear(c.hidden, c.q_size(), c.attention_out_bias), norm(),
                         linear(c.up_size(), c.hidden, c.ffn_bias), linear(c.hidden, c.ffn, c.ffn_bias)});
   w.final_norm = norm();
   if (!c.tied_output) w.output = matrix(c.vocab, c.hidden);

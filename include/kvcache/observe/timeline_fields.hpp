@@ -31,7 +31,8 @@ struct Fields<ModelConfig> {
     each("kv_heads", c.kv_heads), each("head_dim", c.head_dim), each("ffn", c.ffn), each("vocab", c.vocab);
     each("max_positions", c.max_positions), each("norm", c.norm), each("norm_epsilon", c.norm_epsilon);
     each("activation", c.activation), each("position", c.position), each("rope_theta", c.rope_theta);
-    each("rope_pairs", c.rope_pairs), each("attention_bias", c.attention_bias), each("ffn_bias", c.ffn_bias);
+    each("rope_pairs", c.rope_pairs), each("rope_divisors", c.rope_divisors), each("qk_norm", c.qk_norm);
+    each("qkv_bias", c.qkv_bias), each("attention_out_bias", c.attention_out_bias), each("ffn_bias", c.ffn_bias);
     each("tied_output", c.tied_output), each("end_tokens", c.end_tokens);
   }
 };

@@ -105,7 +105,7 @@ void hand_out(const Tensor& tensor, std::vector<StepRecord>& steps, std::size_t 
   const std::byte* from = tensor.bytes.data();
   for (std::size_t head = 0; head < heads; ++head)
     for (StepRecord& step : steps) {
-      read_elements(tensor.element, from, numbers(step), part(step).data() + head * numbers(step));
+      read_numbers(tensor.format, from, numbers(step), part(step).data() + head * numbers(step));
       from += numbers(step) * sizeof(float);
     }
 }
@@ -152,8 +152,8 @@ inline void read_tensors(const Safetensors& file, const ModelConfig& config, std
     const auto found = file.tensors().find(name);
     check(found != file.tensors().end(), file.path(), " has no tensor \"", name, "\"; the file is broken");
     const Tensor& tensor = found->second;
-    check(tensor.shape == shape && tensor.element == Element::f32, file.path(), ": tensor \"", name, "\" is ",
-          to_string(tensor.shape), " of ", kvcache::name(tensor.element), ", but the config and ", steps.size(),
+    check(tensor.shape == shape && tensor.format == NumberFormat::f32, file.path(), ": tensor \"", name, "\" is ",
+          to_string(tensor.shape), " of ", kvcache::name(tensor.format), ", but the config and ", steps.size(),
           " steps need ", to_string(shape), " of F32; the file is broken");
     ++known;
     return tensor;

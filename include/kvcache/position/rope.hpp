@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "kvcache/core/check.hpp"
 #include "kvcache/core/matrix.hpp"
@@ -20,11 +22,17 @@ enum class RopePairs {
 template <class Scalar>
 class Rope {
  public:
-  /// Pair d turns by position * theta^(-2d / head_dim) radians. Errors: an odd or non-positive head_dim.
-  Rope(int head_dim, double theta = 10000, RopePairs pairs = RopePairs::half_split) : pairs_(pairs) {
+  /// Pair d turns by position * theta^(-2d / head_dim) radians, divided by divisors[d] where those are given.
+  /// Errors: an odd or non-positive head_dim; divisors that are not one for each pair.
+  Rope(int head_dim, double theta = 10000, RopePairs pairs = RopePairs::half_split,
+       std::span<const double> divisors = {})
+      : pairs_(pairs) {
     check(head_dim > 0 && head_dim % 2 == 0, "Rope: head_dim is ", head_dim, ", but pairs need an even number");
     frequency_.resize(std::size_t(head_dim / 2));
     for (int d = 0; d < head_dim / 2; ++d) frequency_[std::size_t(d)] = std::pow(theta, -2.0 * d / head_dim);
+    check(divisors.empty() || divisors.size() == frequency_.size(), "Rope: ", divisors.size(),
+          " divisors of frequencies given for ", frequency_.size(), " pairs");
+    for (std::size_t d = 0; d < divisors.size(); ++d) frequency_[d] /= divisors[d];
   }
   int head_dim() const { return int(2 * frequency_.size()); }
 

@@ -98,7 +98,8 @@ class Tokenizer {
     if (ignore_merges_)
       if (const std::optional<int> whole = vocabulary_.find(to_byte_alphabet(piece))) return ids.push_back(*whole);
     std::vector<int> tokens;
-    for (const char byte : piece) tokens.push_back(vocabulary_.id_of_byte(byte));
+    for (const char byte : piece)  // bytes that the vocabulary lacks are left out, as Hugging Face does
+      if (const std::optional<int> id = vocabulary_.id_of_byte(byte)) tokens.push_back(*id);
     merge_pairs(tokens, merges_);
     ids.insert(ids.end(), tokens.begin(), tokens.end());
   }

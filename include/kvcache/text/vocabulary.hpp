@@ -21,7 +21,8 @@ class Vocabulary {
  public:
   static constexpr int highest_id = 4'194'303;  // above it, a damaged file is likelier than a vocabulary
 
-  /// Errors: a token or an id twice, an id out of range, an added token with two ids, a byte without a token.
+  /// Errors: a token or an id twice, an id out of range, an added token with two ids, a printable ASCII character
+  /// without a token.
   explicit Vocabulary(const TokenizerData& data) {
     ids_.reserve(data.vocab.size());
     for (const auto& [token, id] : data.vocab) {
@@ -31,10 +32,9 @@ class Vocabulary {
     }
     for (int b = 0; b < 256; ++b) {
       const std::string letter = to_byte_alphabet(std::string(1, static_cast<char>(b)));
-      const auto found = find(letter);
-      check(found.has_value(), "Tokenizer: the vocabulary has no token for byte ", b, ", the letter '", letter,
-            "'; byte-level BPE needs all 256");
-      id_of_byte_[std::size_t(b)] = *found;
+      id_of_byte_[std::size_t(b)] = find(letter);
+      check(id_of_byte_[std::size_t(b)].has_value() || b < ' ' || b > '~', "Tokenizer: the vocabulary has no token for byte ", b,
+            ", the letter '", letter, "'; it is not one of byte-level BPE");
     }
     for (const AddedToken& token : data.added_tokens) put_added(token);
   }
@@ -44,7 +44,9 @@ class Vocabulary {
     const auto found = ids_.find(token);
     return found == ids_.end() ? std::nullopt : std::optional(found->second);
   }
-  int id_of_byte(char byte) const { return id_of_byte_[static_cast<unsigned char>(byte)]; }
+  /// Nothing for a byte that never stood in the text the vocabulary was made of: SmolLM2's lacks 21, most of them never
+  /// part of UTF-8.
+  std::optional<int> id_of_byte(char byte) const { return id_of_byte_[static_cast<unsigned char>(byte)]; }
 
   /// Errors: an id that is no token.
   std::string_view bytes_of(int id) const {
@@ -77,7 +79,7 @@ class Vocabulary {
   std::vector<std::optional<std::string>> bytes_;  // [vocab]; nothing where no token has the id
   int tokens_ = 0;                                 // how many ids are tokens
   std::unordered_map<std::string, int> ids_;       // of all tokens but those only added
-  std::array<int, 256> id_of_byte_{};
+  std::array<std::optional<int>, 256> id_of_byte_{};
 };
 
 }  // namespace kvcache

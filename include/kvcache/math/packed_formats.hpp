@@ -1,0 +1,71 @@
+// Products with packed rows, and their unpacking: one object of functions for each format.
+#pragma once
+
+#include "kvcache/math/packed_blocks.hpp"
+#include "kvcache/math/weight_matrix.hpp"
+
+namespace kvcache {
+
+namespace packed {
+
+/// One row times one token. The unpacked numbers live in registers only, so this runs at the speed of memory.
+template <class Block>
+float dot(const Block* row, const float* x, int blocks) {
+  Floats sum = 0, sum2 = 0;  // two, so that one addition need not wait for the other
+  for (int b = 0; b < blocks; ++b, x += block_size)
+    row[b].unpack([&](int i, const Floats& w) { (i & 16 ? sum2 : sum) += w * load<Floats>(x + i); });
+  return simd::reduce(sum + sum2);
+}
+
+template <class Block>
+void multiply(const std::byte* rows, int count, int cols, const float* x, float* y) {
+  const auto* blocks = reinterpret_cast<const Block*>(rows);  // aligned to 2 bytes: usable_in_place() saw to it
+  for (int r = 0; r < count; ++r, blocks += cols / block_size) y[r] = dot(blocks, x, cols / block_size);
+}
+
+template <class Block>
+void unpack(const std::byte* rows, int count, int cols, float* numbers) {
+  const auto* blocks = reinterpret_cast<const Block*>(rows);
+  for (std::ptrdiff_t b = 0; b < std::ptrdiff_t(count) * (cols / block_size); ++b, numbers += block_size)
+    blocks[b].unpack([&](int i, const Floats& w) { w.copy_to(numbers + i, simd::element_aligned); });
+}
+
+template <class Block>
+inline constexpr PackedFormat functions_of(const char* name) {
+  return {name, block_size, int(sizeof(Block)), multiply<Block>, unpack<Block>};
+}
+
+inline constexpr PackedFormat f16 = functions_of<Float16>("F16"), bf16 = functions_of<BFloat16>("BF16"),
+                              q8_0 = functions_of<Q8_0>("Q8_0"), q4_0 = functions_of<Q4_0>("Q4_0"),
+                              q4_1 = functions_of<Q4_1>("Q4_1");
+
+}  // namespace packed
+
+/// The functions of a format; null for F32, which is not packed.
+inline const PackedFormat* packed_format(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::f32:
+      return nullptr;
+    case NumberFormat::f16:
+      return &packed::f16;
+    case NumberFormat::bf16:
+      return &packed::bf16;
+    case NumberFormat::q8_0:
+      return &packed::q8_0;
+    case NumberFormat::q4_0:
+      return &packed::q4_0;
+    case NumberFormat::q4_1:
+      return &packed::q4_1;
+  }
+  return nullptr;
+}
+
+/// True if rows of `cols` numbers at this address can be used as they lie: addresses suit their parts (a file may put a
+/// tensor anywhere), and rows are whole blocks.
+inline bool usable_in_place(NumberFormat format, const std::byte* rows, int cols) {
+  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(rows);
+  if (format == NumberFormat::f32) return address % alignof(float) == 0;
+  return address % alignof(std::uint16_t) == 0 && cols % packed::block_size == 0;
+}
+
+}  // namespace kvcache

@@ -1,0 +1,29 @@
+// Random rows in any format, with scales of a sensible size.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "kvcache/core/number_format.hpp"
+#include "kvcache/core/random.hpp"
+
+/// `count` numbers, whole blocks; none is infinite or no number.
+inline std::vector<std::byte> random_packed(kvcache::NumberFormat format, std::size_t count, kvcache::Random& random) {
+  using kvcache::NumberFormat;
+  std::vector<std::byte> bytes(kvcache::bytes_of(format, count));
+  for (std::byte& byte : bytes) byte = std::byte(random.below(256));
+  const auto put = [&](std::size_t at, auto number) { std::memcpy(bytes.data() + at, &number, sizeof number); };
+  const auto half = [&] { return Eigen::numext::bit_cast<std::uint16_t>(Eigen::half(float(random.uniform(-1, 1)))); };
+  const std::size_t step = std::size_t(kvcache::block_bytes(format));
+  for (std::size_t at = 0; at < bytes.size(); at += step) {
+    const float number = float(random.uniform(-1, 1));
+    if (format == NumberFormat::f32)
+      put(at, number);
+    else if (format == NumberFormat::bf16)
+      std::memcpy(bytes.data() + at, reinterpret_cast<const char*>(&number) + 2, 2);
+    else
+      put(at, half());  // a half itself, or the scale of a block
+    if (format == NumberFormat::q4_1) put(at + 2, half());
+  }
+  return bytes;
+}
