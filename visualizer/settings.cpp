@@ -44,13 +44,13 @@ void labelled(const char* label) {
 void choose_model(View& view) {
   text_field(view, "model", "Model", view.draft.model);
   ImGui::SetCursorPosX(em() * 7);
-  for (const char* name : {"tiny", "tiny-mha", "tiny-mqa", "shape:smollm2-135m"}) {
+  for (const char* name : {"tiny", "tiny-mha", "tiny-mqa", "smollm2", "shape:gpt2-medium"}) {
     if (button(view, name, name, "Use this one", view.draft.model == name)) view.draft.model = name;
     ImGui::SameLine();
   }
   ImGui::NewLine();
   ImGui::SetCursorPosX(em() * 7);
-  muted("A name, or the path of a Hugging Face folder; shape:NAME has random weights.");
+  muted("A name, or the path of a Hugging Face folder or a GGUF file; shape:NAME has random weights.");
 }
 
 void choose_prompt(const Session& session, View& view) {

@@ -104,7 +104,7 @@ void draw_help(View& view) {
       for (std::size_t i = 0; i < panels.size(); ++i) line(std::to_string(i + 1).c_str(), panels[i].title);
       ImGui::EndTable();
     }
-    muted("Drop a model's folder, or a saved timeline, on the window to open it.");
+    muted("Drop a model's folder, a GGUF file or a saved timeline on the window to open it.");
   }
   ImGui::End();
 }

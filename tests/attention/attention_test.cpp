@@ -80,6 +80,23 @@ TEST_CASE("attention is the textbook's for MHA, GQA and MQA, in any chunks, tile
   }
 }
 
+TEST_CASE("a text in parts, for more threads than there are heads, gives the same, and counts the same") {
+  for (const auto& [heads, group] : {std::pair{3, 2}, {2, 3}, {1, 5}}) {
+    const Text text(group, 1, heads);
+    const Matrix<double> truth = expected(text);
+    for (const int threads : {2, 3, 5})
+      for (const std::vector<int>& chunks : {std::vector<int>{1}, {4}, {tokens - 1, 1}}) {
+        const Threads scope(threads);
+        Cache cache(text.shape()), plain_cache(text.shape());
+        Attention<double> attention(text.q_heads(), nullptr, 32, 5, /*part_rows*/ 3), plain(text.q_heads());
+        Work work, plain_work;
+        CHECK(worst(attended(cache, attention, text, chunks, work), truth) < 1e-13);
+        CHECK(worst(attended(plain_cache, plain, text, chunks, plain_work), truth) < 1e-13);
+        CHECK(work.multiplications == plain_work.multiplications);
+      }
+  }
+}
+
 TEST_CASE("scores too large for exp do no harm") {
   const Threads one(1);
   Text text(3);

@@ -106,3 +106,26 @@ TEST_CASE("work space with anything in it is as good as new") {
   softmax.absorb(out(scores), ValuesOnly{&values});
   CHECK(output_of(softmax, 0) == Matrix<double>::Constant(1, dim, 4));
 }
+
+TEST_CASE("two that saw different rows, merged, are one that saw all; one that saw nothing changes nothing") {
+  Random random(7);
+  for (const double size : {1.0, 600.0}) {
+    const Matrix<double> scores = random_matrix(2, 20, random, size), values = random_matrix(20, dim, random);
+    for (const int cut : {0, 1, 9, 20}) {
+      Pieces first, second;
+      if (cut > 0) first.absorb(scores.leftCols(cut), values.topRows(cut));
+      if (cut < 20) second.absorb(scores.rightCols(20 - cut), values.bottomRows(20 - cut));
+      first.softmax.merge(second.softmax);
+      for (int query = 0; query < 2; ++query)
+        CHECK((output_of(first.softmax, query).transpose() - textbook(scores, query, values)).cwiseAbs().maxCoeff() <
+              1e-13);
+    }
+  }
+  Pieces blind, other;
+  blind.absorb(Matrix<double>::Constant(2, 4, masked), Matrix<double>::Ones(4, dim));
+  other.absorb(Matrix<double>::Constant(2, 4, masked), Matrix<double>::Ones(4, dim));
+  blind.softmax.merge(other.softmax);
+  const Matrix<double> scores = random_matrix(2, 3, random), values = random_matrix(3, dim, random);
+  blind.absorb(scores, values);
+  CHECK((output_of(blind.softmax, 1).transpose() - textbook(scores, 1, values)).cwiseAbs().maxCoeff() < 1e-13);
+}

@@ -73,6 +73,45 @@ class CommandTest(unittest.TestCase):
         ids = self.json("generate", "--tokens", "900", "--temperature", "1.3", "--seed", "5")["generated_ids"]
         self.assertTrue(0 not in ids[:-1])
 
+    # --- models on disk
+    def golden(self, name):
+        return str(Path(__file__).resolve().parents[1] / "goldens" / name)
+
+    def test_info_says_what_a_model_is(self):
+        printed = self.output("info", "--model", "tiny")
+        for words in ("family       llama", "6 query heads, 2 kv heads of 32 (GQA)", "F16: ", "3,072 B a token in f32",
+                      "COMPUTED"):
+            self.assertIn(words, printed)
+        mixed = self.json("info", "--model", self.golden("gguf/tokenizer_smollm.gguf"))
+        self.assertEqual(mixed["family"], "llama")
+        self.assertEqual(mixed["cache_bytes_per_token_f32"], 2 * mixed["layers"] * mixed["kv_heads"] * mixed["head_dim"] * 4)
+        self.assertGreater(sum(share["numbers"] for share in mixed["weights"].values()), 1000)
+        self.assertIn("RANDOM weights", self.output("info", "--model", "shape:gpt2-medium"))
+
+    def test_a_gguf_file_races_and_generates_packed_and_unpacked(self):
+        model = self.golden("gguf/tokenizer_gpt2.gguf")
+        race = self.json("race", "--model", model, "--tokens", "6", "--repeats", "1", "--proof", "double")
+        self.assertTrue(race["same_tokens"])
+        self.assertLess(race["max_logit_difference_double"], 1e-12)
+        ids = [self.json("generate", "--model", model, "--tokens", "8", "--weights", weights)["generated_ids"]
+               for weights in ("packed", "f32")]
+        self.assertEqual(ids[0], ids[1])
+
+    def test_a_model_without_a_chat_format_says_so_and_answers_all_the_same(self):
+        done = run("generate", "--chat", "--prompt", "ROMEO.", "--tokens", "5")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("says no chat format", done.stderr.decode())
+
+    def test_smollm2_is_named_by_its_script_before_it_is_fetched(self):
+        done = run("info", "--model", "smollm2", XDG_CACHE_HOME=self.folder.name)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("run scripts/fetch_model.sh smollm2", done.stderr.decode())
+
+    def test_bad_model_files_get_a_sentence(self):
+        Path(self.path("bad.gguf")).write_bytes(b"GGUF" + bytes(40))
+        self.refused("is GGUF version 0", "info", "--model", self.path("bad.gguf"))
+        self.refused("no GGUF file", "info", "--model", self.path("missing.gguf"))
+
     # --- race
     def test_race_proves_the_same_tokens_and_counts_the_bytes(self):
         race = self.json("race", "--tokens", "24", "--repeats", "2", "--proof", "double", "--csv", self.path("out.csv"))

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "kvcache/attention/online_softmax.hpp"
@@ -36,10 +38,14 @@ class Attention {
   /// `rope` turns queries towards blocks with a position_gap; null for models whose positions are not in the keys. It
   /// must outlive this object. A tile is 32 tokens by 256 rows unless asked otherwise: it stays in the second-level
   /// cache.
-  explicit Attention(int q_heads, const Rope<Scalar>* rope = nullptr, int query_tile = 32, int row_tile = 256)
-      : q_heads_(q_heads), query_tile_(query_tile), row_tile_(row_tile), rope_(rope) {
-    check(q_heads > 0 && query_tile > 0 && row_tile > 0, "Attention: ", q_heads, " query heads, tiles of ", query_tile,
-          " tokens and ", row_tile, " rows asked for; each must be at least 1");
+  /// A text is cut into parts for several threads only if each gets at least part_rows rows: with fewer, merging the
+  /// parts costs more than it gains.
+  explicit Attention(int q_heads, const Rope<Scalar>* rope = nullptr, int query_tile = 32, int row_tile = 256,
+                     int part_rows = 128)
+      : q_heads_(q_heads), query_tile_(query_tile), row_tile_(row_tile), part_rows_(part_rows), rope_(rope) {
+    check(q_heads > 0 && query_tile > 0 && row_tile > 0 && part_rows > 0, "Attention: ", q_heads,
+          " query heads, tiles of ", query_tile, " tokens and ", row_tile, " rows, parts of ", part_rows,
+          " rows asked for; each must be at least 1");
   }
 
   /// output [n, q_heads * head_dim] = softmax(Q K^T / sqrt(head_dim)) V over what the cache kept, for `queries` of the
@@ -67,6 +73,9 @@ class Attention {
     for (Scratch& scratch : scratch_)  // all of them: who gets which job is not known
       scratch.prepare(std::min(query_tile_, count) * q_heads_ / heads, cache.shape().head_dim, row_tile_);
     const int jobs = heads * ((count + query_tile_ - 1) / query_tile_);
+    if constexpr (!hooked)
+      if (const int parts = parts_of(jobs, count, kept_rows(cache, layer, 0)); parts > 1)
+        return attend_in_parts(cache, layer, queries, first_position, output, work, parts);
     parallel_jobs(jobs, /*parallel*/ !hooked, [&](int i, int thread) {
       const int job = hooked ? i : jobs - 1 - i;  // the last queries see most: the threads begin with them
       const int first = job / heads * query_tile_, tokens = std::min(query_tile_, count - first);
@@ -107,43 +116,97 @@ class Attention {
     }
   };
 
+  /// Where there are fewer kv heads than threads could share evenly (3 on 2 threads: one would wait), a long text is
+  /// cut into so many parts that they can.
+  int parts_of(int jobs, int tokens, int rows) const {
+    const int wanted = thread_count() / std::gcd(jobs, thread_count());
+    return tokens <= query_tile_ ? std::min(wanted, rows / part_rows_) : 1;
+  }
+
+  /// As attend, for one tile of queries: each part of the text has a softmax of its own, and these are merged.
+  template <class Cache>
+  void attend_in_parts(const Cache& cache, int layer, MatrixIn<Scalar> queries, int first_position,
+                       MatrixOut<Scalar> output, Work& work, int parts) {
+    const int heads = cache.shape().kv_heads, dim = cache.shape().head_dim, m = int(queries.rows()) * q_heads_ / heads;
+    auto sums = part_sums_(heads * parts * m, dim), state = part_state_(heads * parts * 2, m);
+    part_softmaxes_.clear();
+    for (int i = 0; i < heads * parts; ++i)
+      part_softmaxes_.emplace_back(out(sums.middleRows(i * m, m)), out(state.middleRows(2 * i, 2)));
+    parallel_jobs(heads * parts, /*parallel*/ true, [&](int job, int thread) {
+      const int head = job / parts, part = job % parts;
+      const long rows = kept_rows(cache, layer, head);
+      absorb_rows(scratch_[std::size_t(thread)], part_softmaxes_[std::size_t(job)], cache, layer, head, queries,
+                  first_position, {int(rows * part / parts), int(rows * (part + 1) / parts)});
+    });
+    for (int head = 0; head < heads; ++head) {
+      OnlineSoftmax<Scalar>& whole = part_softmaxes_[std::size_t(head * parts)];
+      for (int part = 1; part < parts; ++part) whole.merge(part_softmaxes_[std::size_t(head * parts + part)]);
+      write_output(whole, head, q_heads_ / heads, output);
+    }
+    for (const Scratch& scratch : scratch_) work.count(Part::attention, scratch.multiplications);
+  }
+
   template <class Cache, class Hook>
   void attend_tile(Scratch& scratch, const Cache& cache, int layer, int kv_head, MatrixIn<Scalar> tile,
                    int first_position, MatrixOut<Scalar> output, Hook& hook) const {
     constexpr bool hooked = !std::same_as<std::remove_cvref_t<Hook>, NoHook>;
-    const int dim = cache.shape().head_dim, group = q_heads_ / cache.shape().kv_heads, tokens = int(tile.rows()),
-              m = tokens * group;
-    const auto column = [&](int i) { return (kv_head * group + i % group) * dim; };
-    auto queries = scratch.queries(m, dim), turned = scratch.turned(m, dim);  // heads that share a kv head lie together
-    for (int i = 0; i < m; ++i)
-      ArrayOut<Scalar>(at(queries, i, 0), dim) =
-          ArrayIn<Scalar>(at(tile, i / group, column(i)), dim) / std::sqrt(Scalar(dim));
-    auto all_scores = scratch.all_scores(hooked ? m : 0, hooked ? kept_rows(cache, layer, kv_head) : 0);
+    const int dim = cache.shape().head_dim, group = q_heads_ / cache.shape().kv_heads, m = int(tile.rows()) * group;
+    const int kept = kept_rows(cache, layer, kv_head);
+    auto all_scores = scratch.all_scores(hooked ? m : 0, hooked ? kept : 0);
     std::fill_n(all_scores.data(), all_scores.size(), OnlineSoftmax<Scalar>::masked);
     OnlineSoftmax<Scalar> softmax(scratch.sums(m, dim), scratch.state(2, m));
-
-    int visited = 0;
-    cache.for_each_block(layer, kv_head, [&](const auto& whole) {
-      const bool gap = whole.position_gap != 0 && rope_;
-      if (gap) turn_back(scratch, queries, whole.position_gap, turned);
-      int visible = whole.rows();  // trailing rows that stand after the last query need no look
-      while (visible > 0 && whole.position(visible - 1) >= first_position + tokens) --visible;
-      for (int first = 0; first < visible; first += row_tile_) {
-        const auto block = whole.slice(first, std::min(row_tile_, visible - first));
-        auto scores = scratch.scores(m, block.rows());
-        block.score(in(gap ? turned : queries), scores);
-        mask_the_future(block, group, first_position, scores);
-        if constexpr (hooked) all_scores.middleCols(visited + first, block.rows()) = scores;
-        softmax.absorb(scores, block);
-        scratch.multiplications += std::int64_t(2) * m * block.rows() * dim;
-      }
-      visited += whole.rows();
-    });
-    for (int i = 0; i < m; ++i) softmax.output(i, at(output, i / group, column(i)));
+    absorb_rows(scratch, softmax, cache, layer, kv_head, tile, first_position, {0, kept}, all_scores);
+    write_output(softmax, kv_head, group, output);
     if constexpr (hooked) {
       for (int i = 0; i < m; ++i) softmax.to_weights(i, ArrayOut<Scalar>(at(all_scores, i, 0), all_scores.cols()));
       hook(layer, kv_head, first_position, in(all_scores));
     }
+  }
+
+  /// Some of the rows of a head, counted in the order they are visited in.
+  struct Rows {
+    int begin, end;
+  };
+
+  /// Lets the softmax of a tile's queries see rows, tile by tile. Scores are kept in all_scores [m, rows of the head],
+  /// if that has room.
+  template <class Cache>
+  void absorb_rows(Scratch& scratch, OnlineSoftmax<Scalar>& softmax, const Cache& cache, int layer, int kv_head,
+                   MatrixIn<Scalar> tile, int first_position, Rows rows,
+                   MatrixOut<Scalar> all_scores = {nullptr, 0, 0, Eigen::OuterStride<>(0)}) const {
+    const int dim = cache.shape().head_dim, group = q_heads_ / cache.shape().kv_heads, tokens = int(tile.rows()),
+              m = tokens * group;
+    auto queries = scratch.queries(m, dim), turned = scratch.turned(m, dim);  // heads that share a kv head lie together
+    for (int i = 0; i < m; ++i)
+      ArrayOut<Scalar>(at(queries, i, 0), dim) =
+          ArrayIn<Scalar>(at(tile, i / group, column(kv_head, group, i, dim)), dim) / std::sqrt(Scalar(dim));
+    int visited = 0;
+    cache.for_each_block(layer, kv_head, [&](const auto& whole) {
+      const int before = std::exchange(visited, visited + whole.rows());
+      int visible = std::min(whole.rows(), rows.end - before);
+      // Trailing rows that stand after the last query need no look.
+      while (visible > 0 && whole.position(visible - 1) >= first_position + tokens) --visible;
+      const int begin = std::max(0, rows.begin - before);
+      const bool gap = whole.position_gap != 0 && rope_ && begin < visible;
+      if (gap) turn_back(scratch, queries, whole.position_gap, turned);
+      for (int first = begin; first < visible; first += row_tile_) {
+        const auto block = whole.slice(first, std::min(row_tile_, visible - first));
+        auto scores = scratch.scores(m, block.rows());
+        block.score(in(gap ? turned : queries), scores);
+        mask_the_future(block, group, first_position, scores);
+        if (all_scores.size() > 0) all_scores.middleCols(before + first, block.rows()) = scores;
+        softmax.absorb(scores, block);
+        scratch.multiplications += std::int64_t(2) * m * block.rows() * dim;
+      }
+    });
+  }
+
+  /// Where query i of a kv head begins among the columns of its token: query heads that share a kv head are neighbours.
+  static int column(int kv_head, int group, int i, int dim) { return (kv_head * group + i % group) * dim; }
+
+  static void write_output(const OnlineSoftmax<Scalar>& softmax, int kv_head, int group, MatrixOut<Scalar> output) {
+    for (int i = 0; i < softmax.queries(); ++i)
+      softmax.output(i, at(output, i / group, column(kv_head, group, i, softmax.head_dim())));
   }
 
   /// A row at position p may be seen by the queries at p and after.
@@ -160,9 +223,11 @@ class Attention {
     rope_->turn_heads(turned.data(), turned.size(), angles.data());
   }
 
-  int q_heads_, query_tile_, row_tile_;
+  int q_heads_, query_tile_, row_tile_, part_rows_;
   const Rope<Scalar>* rope_;
   std::vector<Scratch> scratch_;  // [threads]
+  Room<Scalar> part_sums_, part_state_;
+  std::vector<OnlineSoftmax<Scalar>> part_softmaxes_;  // [kv_heads * parts]
 };
 
 }  // namespace kvcache

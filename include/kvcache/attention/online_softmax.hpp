@@ -43,6 +43,22 @@ class OnlineSoftmax {
     block.accumulate(in(scores), output_);
   }
 
+  int queries() const { return int(output_.rows()); }
+  int head_dim() const { return int(output_.cols()); }
+
+  /// Takes in what another one saw of the same queries: other rows.
+  void merge(const OnlineSoftmax& other) {
+    for (int i = 0; i < queries(); ++i) {
+      const Scalar max = std::max(max_[i], other.max_[i]);
+      if (max == masked) continue;  // neither saw a row
+      const Scalar ours = std::exp(max_[i] - max), theirs = std::exp(other.max_[i] - max);
+      sum_[i] = sum_[i] * ours + other.sum_[i] * theirs;
+      ArrayOut<Scalar> into(at(output_, i, 0), head_dim());
+      into = into * ours + ArrayIn<Scalar>(at(other.output_, i, 0), head_dim()) * theirs;
+      max_[i] = max;
+    }
+  }
+
   /// Writes the attention output of one query to `output` [head_dim], once every block was absorbed.
   void output(int query, Scalar* output) const {
     ArrayOut<Scalar>(output, output_.cols()) = ArrayIn<Scalar>(at(output_, query, 0), output_.cols()) / sum_[query];

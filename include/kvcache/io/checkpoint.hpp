@@ -16,7 +16,8 @@ class Checkpoint {
  public:
   /// A folder with config.json, or a GGUF file. Errors: those of read_config and Gguf.
   explicit Checkpoint(const std::filesystem::path& path) : path_(path) {
-    if (std::filesystem::is_directory(path)) {
+    std::error_code ignored;  // what cannot be looked at is no folder, and opening it says why
+    if (std::filesystem::is_directory(path, ignored)) {
       config_ = read_config(path / "config.json");
       names_ = config_.family == "gpt2" ? hugging_face_gpt2_names() : hugging_face_llama_names();
     } else {

@@ -64,7 +64,7 @@ inline ModelConfig gpt2_config(const ConfigJson& json) {
   c.q_heads = c.kv_heads = json.get<int>("n_head");
   c.head_dim = json.even_head_dim("n_embd", "n_head");  // the family is built so; Llama's is not
   c.vocab = json.get<int>("vocab_size"), c.max_positions = json.get<int>("n_positions");
-  json.require(c.hidden <= 1 << 17, "'n_embd' ", c.hidden, " is out of range");
+  json.require(c.hidden >= 1 && c.hidden <= 1 << 17, "'n_embd' ", c.hidden, " is out of range");
   c.ffn = json.get_or<int>("n_inner", 4 * c.hidden);
   c.norm = NormKind::layer_norm, c.norm_epsilon = json.get_or<double>("layer_norm_epsilon", 1e-5);
   const auto activation = json.get_or<std::string>("activation_function", "gelu_new");
@@ -96,11 +96,15 @@ inline void read_rope(const ConfigJson& json, ModelConfig& c) {
   const char* key = find_field(*scaling, "rope_type", where) ? "rope_type" : "type";  // its name before 2024
   const auto type = get_field_or<std::string>(*scaling, key, "default", where);
   const auto number = [&](const char* name) { return get_field_as<double>(*scaling, name, where); };
-  if (type == "linear") {
-    c.rope_divisors.assign(std::size_t(std::max(0, c.head_dim / 2)), number("factor"));
-  } else if (type == "llama3") {
+  const auto check_head_dim = [&] {  // before memory for its pairs is asked for
     json.require(c.head_dim > 0 && c.head_dim <= 1 << 12 && c.rope_theta > 1, "head_dim ", c.head_dim,
                  " or rope theta ", c.rope_theta, " is out of range");
+  };
+  if (type == "linear") {
+    check_head_dim();
+    c.rope_divisors.assign(std::size_t(c.head_dim / 2), number("factor"));
+  } else if (type == "llama3") {
+    check_head_dim();
     const Llama3Scaling stretch{.factor = number("factor"),
                                 .low = number("low_freq_factor"),
                                 .high = number("high_freq_factor"),

@@ -72,6 +72,7 @@ inline nlohmann::json gguf_array(GgufCursor& file, const std::string& where) {
   const std::uint64_t n = file.count("values of an array", type == GgufType::string ? 8 : 1);
   check(n <= most, where, " has ", n, " values; at most ", most, " are supported");
   nlohmann::json::array_t values;
+  values.reserve(std::size_t(n));  // 16 bytes each, and for the smallest, of 1 byte in the file, not twice that
   for (std::uint64_t i = 0; i < n; ++i) values.push_back(gguf_value(file, type, where));
   return values;
 }

@@ -67,7 +67,9 @@ inline void read_rope(const GgufFields& file, ModelConfig& c) {
                "; only whole heads are supported");
   // For these, whoever wrote the file put the rows of q and k in the order that pairs neighbours.
   c.rope_pairs = c.family == "llama" ? RopePairs::interleaved : RopePairs::half_split;
-  if (c.head_dim > 0) c.rope_divisors = gguf_rope_divisors(file, c.head_dim / 2);
+  file.require(c.head_dim > 0 && c.head_dim <= 1 << 12, "the length of a head, ", c.head_dim,
+               ", is out of range; 1 to ", 1 << 12, " are supported");  // before memory for its pairs is asked for
+  c.rope_divisors = gguf_rope_divisors(file, c.head_dim / 2);
 }
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "kvcache/core/check.hpp"
 
@@ -28,8 +29,8 @@ T json_as(const nlohmann::json& value, std::string_view where) {
   } else if constexpr (std::is_integral_v<T>) {
     using Limits = std::numeric_limits<T>;
     if (!value.is_number_integer()) wrong("a whole number");
-    const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= std::uint64_t(Limits::max())
-                                                 : value.get<std::int64_t>() >= std::int64_t(Limits::min());
+    const bool fits = value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                                 : std::in_range<T>(value.get<std::int64_t>());
     check(fits, where, " is ", value.dump(), "; it must be ", std::int64_t(Limits::min()), " to ",
           std::uint64_t(Limits::max()));
   } else if constexpr (std::is_floating_point_v<T>) {

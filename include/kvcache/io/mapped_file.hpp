@@ -22,7 +22,7 @@ namespace kvcache {
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused, not waited for
     check(file >= 0, path.string(), ": cannot be opened: ", std::strerror(errno));
     struct stat status {};
     const bool known = ::fstat(file, &status) == 0;

@@ -9,6 +9,7 @@
 
 #include "kvcache/core/tensor.hpp"
 #include "kvcache/io/json_fields.hpp"
+#include "kvcache/io/json_file.hpp"
 #include "kvcache/io/mapped_file.hpp"
 #include "kvcache/io/tensor_overlaps.hpp"
 
@@ -32,11 +33,12 @@ inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& 
   else
     check(type == "F32", where, " has type ", type, "; F32, F16 and BF16 can be read: convert the file");
 
+  check(shape.size() <= 64, where, " has ", shape.size(), " dimensions; at most 64 are supported");
   std::size_t size = bytes_of(tensor.format, 1);
   for (const auto& dimension : shape) {
     tensor.shape.push_back(json_as<std::size_t>(dimension, where + ": a dimension"));
-    check(tensor.shape.back() == 0 || size <= std::numeric_limits<std::size_t>::max() / tensor.shape.back(), where,
-          ": shape ", to_string(tensor.shape), " overflows; the file is broken");
+    if (tensor.shape.back() != 0 && size > std::numeric_limits<std::size_t>::max() / tensor.shape.back())
+      fail(where, ": shape ", to_string(tensor.shape), " overflows; the file is broken");  // shape written only here
     size *= tensor.shape.back();
   }
   const auto begin = json_as<std::size_t>(offsets[0], where + ": an offset");
@@ -73,12 +75,7 @@ class Safetensors {
     check(length <= bytes.size() - 8, path_, ": the header claims ", length, " bytes, but the file has ",
           bytes.size() - 8, " after its first 8; it is truncated or no safetensors file");
     const char* text = reinterpret_cast<const char*>(bytes.data() + 8);
-    nlohmann::json header;
-    try {
-      header = nlohmann::json::parse(text, text + length);
-    } catch (const nlohmann::json::exception& error) {
-      fail(path_, ": the header is not JSON: ", error.what());
-    }
+    const nlohmann::json header = parse_json({text, std::size_t(length)}, path_ + ": the header");
     check(header.is_object(), path_, ": the header is not a JSON object");
     const auto data = bytes.subspan(std::size_t(8 + length));
     for (const auto& [name, entry] : header.items())

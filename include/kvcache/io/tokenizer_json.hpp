@@ -28,7 +28,7 @@ inline void refuse_unless_null(const nlohmann::json& part, const std::string& wh
 inline void read_merge(const nlohmann::json& merge, const std::string& where, std::size_t number, TokenizerData& data) {
   const auto bad = [&] {
     fail(where, ": merge ", number, " must be two tokens, \"a b\" or [\"a\", \"b\"], but is ",
-         merge.dump(-1, ' ', true));
+         merge.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));  // merges.txt may be no UTF-8
   };
   if (merge.is_string()) {  // files before tokenizers 0.20
     const auto line = merge.get<std::string>();

@@ -66,6 +66,7 @@ inline bool read_steps(const nlohmann::json& step, const std::string& where, Tok
 inline void read_template(const nlohmann::json& post, const std::string& where, TokenizerData& data) {
   check(data.before.empty() && data.after.empty(), where, " comes twice, which is not supported");
   const nlohmann::json& specials = get_field(post, "special_tokens", where);
+  constexpr std::size_t most_around = 1000;  // one list of ids may be named again and again: memory would be squared
   bool text_seen = false;
   for (const nlohmann::json& item : json_array(get_field(post, "single", where), where + ": 'single'")) {
     if (const nlohmann::json* sequence = find_field(item, "Sequence", where)) {
@@ -76,8 +77,10 @@ inline void read_template(const nlohmann::json& post, const std::string& where, 
     }
     const auto name = get_field_as<std::string>(get_field(item, "SpecialToken", where), "id", where);
     const nlohmann::json& ids = get_field(get_field(specials, name, where), "ids", where);
-    for (const nlohmann::json& id : json_array(ids, where + ": 'ids'"))
-      (text_seen ? data.after : data.before).push_back(json_as<int>(id, where + ": the id of '" + name + "'"));
+    const std::string of_name = where + ": the id of '" + name + "'";  // once, not for each of many ids
+    check(data.before.size() + data.after.size() + json_array(ids, where + ": 'ids'").size() <= most_around, where,
+          " sets more than ", most_around, " tokens around a text, which is not supported");
+    for (const nlohmann::json& id : ids) (text_seen ? data.after : data.before).push_back(json_as<int>(id, of_name));
   }
   check(text_seen, where, ": 'single' has no text A");
 }

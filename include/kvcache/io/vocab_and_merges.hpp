@@ -18,8 +18,10 @@ inline TokenizerData read_vocab_and_merges(const std::filesystem::path& vocab, c
     data.vocab.emplace_back(token, json_as<int>(id, path + ": the id of the token '" + token + "'"));
     if (token == "<|endoftext|>") data.added_tokens.push_back({.id = data.vocab.back().second, .content = token});
   }
+  std::error_code ignored;
+  const bool is_file = std::filesystem::is_regular_file(merges, ignored);  // a folder would open, and give no merges
   std::ifstream file(merges);
-  check(file.good(), merges.string(), ": cannot be opened");
+  check(is_file && file.good(), merges.string(), ": cannot be opened; it must be a file, and readable");
   std::size_t number = 0;
   for (std::string line; std::getline(file, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();

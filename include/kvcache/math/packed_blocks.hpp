@@ -1,11 +1,15 @@
-// How the numbers of each packed format become floats, a few SIMD lanes at a time. That is all a format says; products
-// and tiles (packed_formats.hpp) are made of it.
+// How the numbers of each packed format become floats, a few SIMD lanes at a time. A block of a format holds codes,
+// whole numbers, and says number = scale * code + minimum; products and tiles (packed_formats.hpp) are made of that.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <experimental/simd>
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
 
 #include "kvcache/core/number_format.hpp"
 
@@ -26,53 +30,77 @@ Lanes load(const auto* numbers) {  // converts: Floats from bytes are one wideni
 }
 inline Floats to_floats(const Ints& numbers) { return simd::static_simd_cast<Floats>(numbers); }
 
-inline float to_float(std::uint16_t half) { return float(Eigen::numext::bit_cast<Eigen::half>(half)); }
+/// Every half as a float. To look a scale up costs the units that multiply nothing; to convert it costs more than its
+/// block's products.
+inline const std::array<float, 65536> float_of_half = [] {
+  std::array<float, 65536> table;
+  for (std::size_t bits = 0; bits < table.size(); ++bits)
+    table[bits] = float(Eigen::numext::bit_cast<Eigen::half>(std::uint16_t(bits)));
+  return table;
+}();
 
-// Each block has unpack(use): calls use(i, floats) for its numbers i to i + lanes - 1, in any order, all 32 once.
+// codes(use) calls use(i, floats) for numbers i to i + lanes - 1 of a block, all 32 in some order.
 
-struct Q8_0 {  // d * q
-  std::uint16_t scale;
+struct Q8_0 {
+  static constexpr bool has_scale = true, has_minimum = false;
+  std::uint16_t scale_bits;
   std::int8_t numbers[32];
-  void unpack(auto&& use) const {
-    const Floats d = to_float(scale);
-    for (int i = 0; i < 32; i += lanes) use(i, d * load<Floats>(numbers + i));
+  float scale() const { return float_of_half[scale_bits]; }
+  float minimum() const { return 0; }
+  void codes(auto&& use) const {
+    for (int i = 0; i < 32; i += lanes) use(i, load<Floats>(numbers + i));
   }
 };
 
-/// Two numbers a byte: the first 16 in the low halves, the others in the high ones.
-inline void unpack_nibbles(const std::uint8_t* bytes, float scale, float minimum, auto&& use) {
-  const Floats d = scale, m = minimum;
+/// Two codes a byte: the first 16 in the low halves, the others in the high ones.
+inline void nibbles(const std::uint8_t* bytes, auto&& use) {
   for (int i = 0; i < 16; i += lanes) {
     const Ints both = load<Ints>(bytes + i);
-    use(i, d * to_floats(both & 15) + m);
-    use(i + 16, d * to_floats(both >> 4) + m);
+    use(i, to_floats(both & 15));
+    use(i + 16, to_floats(both >> 4));
   }
 }
-struct Q4_0 {  // d * (q - 8)
-  std::uint16_t scale;
+struct Q4_0 {  // scale * (code - 8)
+  static constexpr bool has_scale = true, has_minimum = true;
+  std::uint16_t scale_bits;
   std::uint8_t bytes[16];
-  void unpack(auto&& use) const { unpack_nibbles(bytes, to_float(scale), -8 * to_float(scale), use); }
+  float scale() const { return float_of_half[scale_bits]; }
+  float minimum() const { return -8 * scale(); }
+  void codes(auto&& use) const { nibbles(bytes, use); }
 };
-struct Q4_1 {  // d * q + m
-  std::uint16_t scale, minimum;
+struct Q4_1 {
+  static constexpr bool has_scale = true, has_minimum = true;
+  std::uint16_t scale_bits, minimum_bits;
   std::uint8_t bytes[16];
-  void unpack(auto&& use) const { unpack_nibbles(bytes, to_float(scale), to_float(minimum), use); }
+  float scale() const { return float_of_half[scale_bits]; }
+  float minimum() const { return float_of_half[minimum_bits]; }
+  void codes(auto&& use) const { nibbles(bytes, use); }
 };
 
 struct BFloat16 {  // the upper halves of floats
+  static constexpr bool has_scale = false, has_minimum = false;
   std::uint16_t numbers[32];
-  void unpack(auto&& use) const {
+  void codes(auto&& use) const {
     for (int i = 0; i < 32; i += lanes) use(i, std::bit_cast<Floats>(Ints(load<Ints>(numbers + i) << 16)));
   }
 };
+/// `lanes` halves as floats: one instruction where the processor has it.
+inline Floats load_halves(const std::uint16_t* halves) {
+#if defined(__AVX512F__)
+  return Floats(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves))));
+#elif defined(__AVX__) && defined(__F16C__)
+  return Floats(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves))));
+#else  // the exponent is shifted into its place, and its bias corrected; infinities become large numbers
+  const Ints half = load<Ints>(halves);
+  const Floats size = std::bit_cast<Floats>(Ints((half & 0x7fff) << 13)) * 0x1p112f;
+  return std::bit_cast<Floats>(Ints(std::bit_cast<Ints>(size) | ((half & 0x8000) << 16)));
+#endif
+}
 struct Float16 {
+  static constexpr bool has_scale = false, has_minimum = false;
   std::uint16_t numbers[32];
-  void unpack(auto&& use) const {
-    for (int i = 0; i < 32; i += lanes) {
-      const Ints half = load<Ints>(numbers + i);
-      const Floats size = std::bit_cast<Floats>(Ints((half & 0x7fff) << 13)) * 0x1p112f;
-      use(i, std::bit_cast<Floats>(Ints(std::bit_cast<Ints>(size) | ((half & 0x8000) << 16))));
-    }
+  void codes(auto&& use) const {
+    for (int i = 0; i < 32; i += lanes) use(i, load_halves(numbers + i));
   }
 };
 

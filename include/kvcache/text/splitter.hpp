@@ -6,7 +6,9 @@
 #endif
 #include <pcre2.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +26,8 @@ class Splitter {
   /// Errors: a pattern that is empty, that PCRE2 cannot compile, or that means something else there (pattern.hpp).
   explicit Splitter(std::string_view pattern) : pattern_(pattern) {
     check(!pattern.empty(), "a splitting pattern is empty; give a regular expression");
+    check(pattern.size() <= most_bytes, "a splitting pattern has ", pattern.size(), " bytes; at most ", most_bytes,
+          " are supported");
     const std::string translated = translate_pattern(pattern);
     const std::unique_ptr<pcre2_compile_context_8, Free> context(pcre2_compile_context_create_8(nullptr));
     check(context != nullptr, "no memory for a regular expression");
@@ -37,6 +41,8 @@ class Splitter {
     pcre2_jit_compile_8(code_.get(), PCRE2_JIT_COMPLETE);  // where there is no JIT, the interpreter gives the same
   }
 
+  static constexpr std::size_t most_bytes = 10'000;  // of a pattern: known ones have some hundreds
+
   const std::string& pattern() const { return pattern_; }
 
   /// Calls visit(std::string_view) for the pieces in order; together they are the text, and none is empty. An empty
@@ -45,14 +51,16 @@ class Splitter {
   void split(std::string_view text, Visitor&& visit) const {
     check_utf8("Splitter", text);
     const std::unique_ptr<pcre2_match_data_8, Free> data(pcre2_match_data_create_8(1, nullptr));
-    check(data != nullptr, "no memory for a match of the splitting pattern '", pattern_, "'");
+    const std::unique_ptr<pcre2_match_context_8, Free> limits(pcre2_match_context_create_8(nullptr));
+    check(data && limits, "no memory for a match of the splitting pattern '", pattern_, "'");
+    pcre2_set_heap_limit_8(limits.get(), heap_kibibytes(text.size()));
     const auto piece = [&](std::size_t from, std::size_t to) {
       if (from < to) visit(text.substr(from, to - from));
     };
     std::size_t done = 0;                      // pieces before this byte are out
     std::size_t last_end = std::string::npos;  // of the match before
     for (std::size_t from = 0; from <= text.size();) {
-      if (!find(text, from, data.get())) break;
+      if (!find(text, from, data.get(), limits.get())) break;
       const std::size_t* match = pcre2_get_ovector_pointer_8(data.get());  // first byte, byte after the last
       const std::size_t start = match[0], end = match[1];
       if (start == end && end == last_end) {  // an empty match behind a match counts for nothing: look one further
@@ -70,6 +78,7 @@ class Splitter {
   struct Free {
     void operator()(pcre2_code_8* code) const { pcre2_code_free_8(code); }
     void operator()(pcre2_match_data_8* data) const { pcre2_match_data_free_8(data); }
+    void operator()(pcre2_match_context_8* context) const { pcre2_match_context_free_8(context); }
     void operator()(pcre2_compile_context_8* context) const { pcre2_compile_context_free_8(context); }
   };
 
@@ -78,11 +87,17 @@ class Splitter {
     return pcre2_get_error_message_8(error, text, sizeof text) > 0 ? reinterpret_cast<const char*>(text) : "unknown";
   }
 
+  /// What a match may take without JIT. PCRE2 alone would allow 20 GB, and a pattern with thousands of groups asks for
+  /// tens of KB for each character.
+  static std::uint32_t heap_kibibytes(std::size_t text_bytes) {
+    return std::uint32_t(std::min<std::size_t>(16 * 1024 + text_bytes, 4u << 20));
+  }
+
   /// The first match from byte `from` on; false where there is none.
-  bool find(std::string_view text, std::size_t from, pcre2_match_data_8* data) const {
+  bool find(std::string_view text, std::size_t from, pcre2_match_data_8* data, pcre2_match_context_8* limits) const {
     const auto run = [&](std::uint32_t options) {  // NO_UTF_CHECK: checked once, not again for every match
       return pcre2_match_8(code_.get(), reinterpret_cast<PCRE2_SPTR8>(text.data()), text.size(), from,
-                           PCRE2_NO_UTF_CHECK | options, data, nullptr);
+                           PCRE2_NO_UTF_CHECK | options, data, limits);
     };
     int result = run(0);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = run(PCRE2_NO_JIT);  // slower, but has more room

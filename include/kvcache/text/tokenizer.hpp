@@ -46,8 +46,8 @@ class Tokenizer {
       steps_.push_back({step.add_prefix_space, std::nullopt});
       if (!step.pattern.empty()) steps_.back().splitter.emplace(step.pattern);
     }
-    decode(before_);  // for its error: an id that is no token
-    decode(after_);
+    for (const std::vector<int>* ids : {&before_, &after_})
+      for (const int id : *ids) bytes_of(id);  // for its error: an id that is no token
   }
 
   /// The ids of a text. Errors: text that is not UTF-8, with the place; a splitting pattern that gives up.

@@ -1,6 +1,7 @@
 // Which bytes each token id stands for, and back.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -8,7 +9,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "kvcache/core/check.hpp"
 #include "kvcache/text/byte_alphabet.hpp"
@@ -33,8 +33,9 @@ class Vocabulary {
     for (int b = 0; b < 256; ++b) {
       const std::string letter = to_byte_alphabet(std::string(1, static_cast<char>(b)));
       id_of_byte_[std::size_t(b)] = find(letter);
-      check(id_of_byte_[std::size_t(b)].has_value() || b < ' ' || b > '~', "Tokenizer: the vocabulary has no token for byte ", b,
-            ", the letter '", letter, "'; it is not one of byte-level BPE");
+      check(id_of_byte_[std::size_t(b)].has_value() || b < ' ' || b > '~',
+            "Tokenizer: the vocabulary has no token for byte ", b, ", the letter '", letter,
+            "'; it is not one of byte-level BPE");
     }
     for (const AddedToken& token : data.added_tokens) put_added(token);
   }
@@ -50,22 +51,20 @@ class Vocabulary {
 
   /// Errors: an id that is no token.
   std::string_view bytes_of(int id) const {
-    check(has(id), "Tokenizer: ", id, " is not the id of a token; ids go from 0 to ", size() - 1,
-          size() > tokens_ ? ", with gaps" : "");
-    return *bytes_[std::size_t(id)];
+    const auto found = bytes_.find(id);
+    check(found != bytes_.end(), "Tokenizer: ", id, " is not the id of a token; ids go from 0 to ", size() - 1,
+          std::size_t(size()) > bytes_.size() ? ", with gaps" : "");
+    return found->second;
   }
-  int size() const { return int(bytes_.size()); }  // highest id + 1
+  int size() const { return size_; }  // highest id + 1
 
  private:
-  bool has(int id) const { return id >= 0 && id < size() && bytes_[std::size_t(id)].has_value(); }
-
   void put(int id, std::string bytes, const std::string& name) {
     check(id >= 0 && id <= highest_id, "Tokenizer: the token '", name, "' has id ", id, "; ids go from 0 to ",
           highest_id);
-    check(!has(id), "Tokenizer: the token '", name, "' has id ", id, ", which another token has too");
-    if (id >= size()) bytes_.resize(std::size_t(id) + 1);
-    bytes_[std::size_t(id)] = std::move(bytes);
-    ++tokens_;
+    check(bytes_.emplace(id, std::move(bytes)).second, "Tokenizer: the token '", name, "' has id ", id,
+          ", which another token has too");
+    size_ = std::max(size_, id + 1);
   }
   void put_added(const AddedToken& token) {
     check_utf8("Tokenizer: added token " + std::to_string(token.id), token.content);
@@ -73,12 +72,12 @@ class Vocabulary {
     if (!known) return put(token.id, token.content, token.content);
     check(*known == token.id, "Tokenizer: the added token '", token.content, "' has id ", token.id,
           ", but the vocabulary gives it ", *known);
-    bytes_[std::size_t(token.id)] = token.content;  // it is found as plain text, and so it is written
+    bytes_[token.id] = token.content;  // it is found as plain text, and so it is written
   }
 
-  std::vector<std::optional<std::string>> bytes_;  // [vocab]; nothing where no token has the id
-  int tokens_ = 0;                                 // how many ids are tokens
-  std::unordered_map<std::string, int> ids_;       // of all tokens but those only added
+  std::unordered_map<int, std::string> bytes_;  // by id: one id of 4 million in a small file must not cost memory
+  int size_ = 0;
+  std::unordered_map<std::string, int> ids_;  // of all tokens but those only added
   std::array<std::optional<int>, 256> id_of_byte_{};
 };
 

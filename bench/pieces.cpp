@@ -1,0 +1,97 @@
+// The pieces one by one, with Google Benchmark: a projection in every format, attention over every cache, the
+// tokenizer.
+//   pieces --benchmark_filter=project
+#include <benchmark/benchmark.h>
+
+#include "../tests/random_packed.hpp"
+#include "kvcache/io.hpp"
+#include "kvcache/kvcache.hpp"
+#include "kvcache/math/packed_formats.hpp"
+
+using namespace kvcache;
+
+namespace {
+
+/// Random rows of a format, which keep themselves alive.
+WeightMatrix<float> random_weights(NumberFormat format, int rows, int cols) {
+  Random random(1);
+  const auto bytes = std::make_shared<const std::vector<std::byte>>(
+      random_packed(format, std::size_t(rows) * std::size_t(cols), random));
+  const auto* numbers = reinterpret_cast<const float*>(bytes->data());
+  if (format == NumberFormat::f32) return {{.count = rows, .cols = cols, .numbers = numbers}, bytes};
+  return {{.count = rows, .cols = cols, .format = packed_format(format), .packed = bytes->data()}, bytes};
+}
+
+/// SmolLM2's output layer, in a format, for so many tokens.
+void project(benchmark::State& state, NumberFormat format) {
+  const int tokens = int(state.range(0)), inputs = 576, outputs = 49152;
+  const WeightMatrix<float> weights = random_weights(format, outputs, inputs);
+  const Matrix<float> x = Matrix<float>::Random(tokens, inputs);
+  Matrix<float> y(tokens, outputs);
+  for (auto _ : state) {
+    kvcache::project(in(x), weights, Vector<float>(), out(y));
+    benchmark::DoNotOptimize(y.data());
+  }
+  state.SetBytesProcessed(std::int64_t(state.iterations()) * std::int64_t(weights.bytes()));
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * tokens * double(weights.size()), benchmark::Counter::kIsIterationInvariantRate);
+}
+
+/// One query a head over so many tokens: SmolLM2's heads.
+void attend(benchmark::State& state, const char* cache_name) {
+  const int depth = int(state.range(0)), q_heads = 9;
+  const CacheShape shape{1, 3, 64};
+  auto cache = make_cache(cache_name, shape, depth);
+  const Matrix<float> rows = Matrix<float>::Random(depth, 3 * 64), queries = Matrix<float>::Random(1, q_heads * 64);
+  cache.append(0, 0, in(rows), in(rows));
+  Matrix<float> output(1, q_heads * 64);
+  Attention<float> attention(q_heads);
+  Work work;
+  for (auto _ : state) {
+    attention.attend(cache, 0, in(queries), depth - 1, out(output), work);
+    benchmark::DoNotOptimize(output.data());
+  }
+  state.SetBytesProcessed(std::int64_t(state.iterations()) * std::int64_t(cache.memory().used_bytes));
+}
+
+void tokenise(benchmark::State& state) {
+  const Tokenizer tokenizer = load_tokenizer(find_model("tiny"));
+  std::string text;
+  while (text.size() < 100'000)
+    text += "Shall I compare thee to a summer's day? Thou art more lovely and more temperate. ";
+  for (auto _ : state) benchmark::DoNotOptimize(tokenizer.encode(text));
+  state.SetBytesProcessed(std::int64_t(state.iterations()) * std::int64_t(text.size()));
+}
+
+void append(benchmark::State& state, const char* cache_name) {
+  const CacheShape shape{1, 3, 64};
+  const Matrix<float> row = Matrix<float>::Random(1, 3 * 64);
+  auto cache = make_cache(cache_name, shape, 1024);
+  for (auto _ : state) {
+    if (cache.length(0) == 1024) cache.clear();
+    cache.append(0, cache.length(0), in(row), in(row));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  for (int f = 0; f < number_formats; ++f)
+    benchmark::RegisterBenchmark((std::string("project/") + name(NumberFormat(f))).c_str(), project, NumberFormat(f))
+        ->Arg(1)
+        ->Arg(8)
+        ->Arg(64)
+        ->UseRealTime();
+  for (const CacheName& cache : cache_names) {
+    benchmark::RegisterBenchmark((std::string("attend/") + cache.name).c_str(), attend, cache.name)
+        ->Arg(8)
+        ->Arg(512)
+        ->Arg(4096)
+        ->UseRealTime();
+    benchmark::RegisterBenchmark((std::string("append/") + cache.name).c_str(), append, cache.name);
+  }
+  benchmark::RegisterBenchmark("tokenise", tokenise);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}
