@@ -6,6 +6,7 @@
 #include <set>
 
 #include "kvcache/core/parallel.hpp"
+#include "kvcache/core/tensor.hpp"
 #include "kvcache/io/tensor_names.hpp"
 #include "kvcache/math/packed_formats.hpp"
 #include "kvcache/model/weights.hpp"
