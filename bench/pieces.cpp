@@ -6,26 +6,16 @@
 #include "../tests/random_packed.hpp"
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
-#include "kvcache/math/packed_formats.hpp"
 
 using namespace kvcache;
 
 namespace {
 
-/// Random rows of a format, which keep themselves alive.
-WeightMatrix<float> random_weights(NumberFormat format, int rows, int cols) {
-  Random random(1);
-  const auto bytes = std::make_shared<const std::vector<std::byte>>(
-      random_packed(format, std::size_t(rows) * std::size_t(cols), random));
-  const auto* numbers = reinterpret_cast<const float*>(bytes->data());
-  if (format == NumberFormat::f32) return {{.count = rows, .cols = cols, .numbers = numbers}, bytes};
-  return {{.count = rows, .cols = cols, .format = packed_format(format), .packed = bytes->data()}, bytes};
-}
-
 /// SmolLM2's output layer, in a format, for so many tokens.
-void project(benchmark::State& state, NumberFormat format) {
+void projection(benchmark::State& state, NumberFormat format) {
   const int tokens = int(state.range(0)), inputs = 576, outputs = 49152;
-  const WeightMatrix<float> weights = random_weights(format, outputs, inputs);
+  Random random(1);
+  const WeightMatrix<float> weights = random_packed_matrix(format, outputs, inputs, random);
   const Matrix<float> x = Matrix<float>::Random(tokens, inputs);
   Matrix<float> y(tokens, outputs);
   for (auto _ : state) {
@@ -77,7 +67,7 @@ void append(benchmark::State& state, const char* cache_name) {
 
 int main(int argc, char** argv) {
   for (int f = 0; f < number_formats; ++f)
-    benchmark::RegisterBenchmark((std::string("project/") + name(NumberFormat(f))).c_str(), project, NumberFormat(f))
+    benchmark::RegisterBenchmark((std::string("project/") + name(NumberFormat(f))).c_str(), projection, NumberFormat(f))
         ->Arg(1)
         ->Arg(8)
         ->Arg(64)

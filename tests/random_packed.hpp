@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstring>
+#include <memory>
 #include <vector>
 
-#include "kvcache/core/number_format.hpp"
 #include "kvcache/core/random.hpp"
+#include "kvcache/math/packed_formats.hpp"
 
 /// `count` numbers, whole blocks; none is infinite or no number.
 inline std::vector<std::byte> random_packed(kvcache::NumberFormat format, std::size_t count, kvcache::Random& random) {
@@ -26,4 +27,12 @@ inline std::vector<std::byte> random_packed(kvcache::NumberFormat format, std::s
     if (format == NumberFormat::q4_1) put(at + 2, half());
   }
   return bytes;
+}
+
+/// A matrix of such rows, which keeps them alive.
+inline kvcache::WeightMatrix<float> random_packed_matrix(kvcache::NumberFormat format, int rows, int cols,
+                                                         kvcache::Random& random) {
+  const auto bytes = std::make_shared<const std::vector<std::byte>>(
+      random_packed(format, std::size_t(rows) * std::size_t(cols), random));
+  return {kvcache::weight_rows(format, bytes->data(), rows, cols), bytes};
 }

@@ -12,19 +12,11 @@ using namespace kvcache;
 
 namespace {
 
-/// Packed rows of a random matrix, which keep themselves alive.
-WeightMatrix<float> packed_matrix(NumberFormat format, int rows, int cols, Random& random) {
-  const auto bytes = std::make_shared<const std::vector<std::byte>>(
-      random_packed(format, std::size_t(rows) * std::size_t(cols), random));
-  if (format == NumberFormat::f32)
-    return {{.count = rows, .cols = cols, .numbers = reinterpret_cast<const float*>(bytes->data())}, bytes};
-  return {{.count = rows, .cols = cols, .format = packed_format(format), .packed = bytes->data()}, bytes};
-}
 /// Queries, keys and values of different formats below one another.
 WeightMatrix<float> mixed_matrix(int cols, Random& random) {
-  WeightMatrix<float> all = packed_matrix(NumberFormat::q8_0, 70, cols, random);
-  all.append(packed_matrix(NumberFormat::f32, 9, cols, random));
-  all.append(packed_matrix(NumberFormat::q4_1, 21, cols, random));
+  WeightMatrix<float> all = random_packed_matrix(NumberFormat::q8_0, 70, cols, random);
+  all.append(random_packed_matrix(NumberFormat::f32, 9, cols, random));
+  all.append(random_packed_matrix(NumberFormat::q4_1, 21, cols, random));
   return all;
 }
 
@@ -87,8 +79,8 @@ TEST_CASE("a projection by packed parts is that by the unpacked matrix, for one 
 
 TEST_CASE("what does not fit together is refused") {
   Random random(4);
-  WeightMatrix<float> wide = packed_matrix(NumberFormat::q8_0, 2, 64, random);
-  CHECK_THROWS_WITH_AS(wide.append(packed_matrix(NumberFormat::q8_0, 2, 32, random)),
+  WeightMatrix<float> wide = random_packed_matrix(NumberFormat::q8_0, 2, 64, random);
+  CHECK_THROWS_WITH_AS(wide.append(random_packed_matrix(NumberFormat::q8_0, 2, 32, random)),
                        doctest::Contains("rows of 32 numbers put below rows of 64"), Error);
   CHECK_THROWS_WITH_AS(WeightMatrix<double>({.count = 1, .cols = 32, .format = &packed::q8_0}, nullptr),
                        doctest::Contains("packed rows can be used as floats only"), Error);

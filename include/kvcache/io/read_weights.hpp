@@ -32,17 +32,21 @@ template <class Scalar>
 class WeightReader {
  public:
   WeightReader(const TensorFiles& files, const TensorNames& names, WeightsAs as)
-      : files_(files), names_(names), packed_(as == WeightsAs::packed && std::is_same_v<Scalar, float>) {
+      : files_(files), names_(names), packed_(as == WeightsAs::packed) {
     for (const auto& [name, tensor] : files.tensors)
       if (!names.optional_prefix.empty() && name.starts_with(names.optional_prefix)) prefix_ = names.optional_prefix;
   }
 
-  /// [rows, cols], wherever it lies. transposed: the file has [cols, rows].
+  /// [rows, cols]: used where it lies; copied where its address or the length of its rows do not suit.
+  /// transposed: the file has [cols, rows].
   WeightMatrix<Scalar> matrix(const std::string& name, int rows, int cols, bool transposed = false) {
     const Tensor& tensor = transposed ? take(name + ".weight", {std::size_t(cols), std::size_t(rows)})
                                       : take(name + ".weight", {std::size_t(rows), std::size_t(cols)});
     if (transposed) return turned(tensor, rows, cols);
-    return packed_ ? in_place(tensor, tensor.bytes.data(), rows, cols, files_.owner) : unpacked(tensor, rows, cols);
+    if constexpr (std::is_same_v<Scalar, float>)
+      if (packed_ && usable_in_place(tensor.format, tensor.bytes.data(), cols))
+        return {weight_rows(tensor.format, tensor.bytes.data(), rows, cols), files_.owner};
+    return unpacked(tensor, rows, cols);
   }
   Matrix<Scalar> numbers(const std::string& name, int rows, int cols) { return matrix(name, rows, cols).unpacked(); }
   Vector<Scalar> vector(const std::string& name, int size) {  // [size]
@@ -80,17 +84,6 @@ class WeightReader {
           "\" holds numbers that are not finite; the file is broken");
   }
 
-  /// Used where it lies; copied where its address or the length of its rows do not suit.
-  WeightMatrix<Scalar> in_place(const Tensor& tensor, const std::byte* bytes, int rows, int cols,
-                                std::shared_ptr<const void> owner) const {
-    if (!usable_in_place(tensor.format, bytes, cols)) return unpacked(tensor, rows, cols);
-    WeightRows<Scalar> run{.count = rows, .cols = cols, .format = packed_format(tensor.format)};
-    if (run.is_packed())
-      run.packed = bytes;
-    else
-      run.numbers = reinterpret_cast<const Scalar*>(bytes);
-    return {run, std::move(owner)};
-  }
   /// A copy in Scalars; this much memory is asked for only now, when the file is known to hold that many numbers.
   Matrix<Scalar> unpacked(const Tensor& tensor, int rows, int cols) const {
     Matrix<Scalar> m(rows, cols);
@@ -104,7 +97,15 @@ class WeightReader {
   }
   /// The file has [cols, rows]. The numbers change their places, and keep their format.
   WeightMatrix<Scalar> turned(const Tensor& tensor, int rows, int cols) const {
-    if (!packed_ || tensor.format == NumberFormat::f32) return Matrix<Scalar>(unpacked(tensor, cols, rows).transpose());
+    if constexpr (std::is_same_v<Scalar, float>)
+      if (packed_ && tensor.format != NumberFormat::f32) {
+        const auto bytes = turned_bytes(tensor, rows, cols);
+        if (usable_in_place(tensor.format, bytes->data(), cols))
+          return {weight_rows(tensor.format, bytes->data(), rows, cols), bytes};
+      }
+    return Matrix<Scalar>(unpacked(tensor, cols, rows).transpose());
+  }
+  std::shared_ptr<const std::vector<std::byte>> turned_bytes(const Tensor& tensor, int rows, int cols) const {
     check(block_numbers(tensor.format) == 1, files_.path, ": tensor \"", tensor.name, "\" of ", name(tensor.format),
           " would have to be turned, but its blocks cannot be; load with unpacked weights");
     const std::size_t size = std::size_t(block_bytes(tensor.format));
@@ -113,9 +114,7 @@ class WeightReader {
       for (int c = 0; c < cols; ++c)
         std::memcpy(bytes->data() + std::size_t(r * std::ptrdiff_t(cols) + c) * size,
                     tensor.bytes.data() + std::size_t(c * std::ptrdiff_t(rows) + r) * size, size);
-    if (!usable_in_place(tensor.format, bytes->data(), cols))
-      return Matrix<Scalar>(unpacked(tensor, cols, rows).transpose());
-    return in_place(tensor, bytes->data(), rows, cols, bytes);
+    return bytes;
   }
 
   const TensorFiles& files_;

@@ -93,4 +93,11 @@ inline bool usable_in_place(NumberFormat format, const std::byte* rows, int cols
   return address % alignof(std::uint16_t) == 0 && cols % packed::block_size == 0;
 }
 
+/// Rows of any format, used where they lie. That they can be is the caller's to see: usable_in_place().
+inline WeightRows<float> weight_rows(NumberFormat format, const std::byte* bytes, int rows, int cols) {
+  if (format == NumberFormat::f32)
+    return {.count = rows, .cols = cols, .numbers = reinterpret_cast<const float*>(bytes)};
+  return {.count = rows, .cols = cols, .format = packed_format(format), .packed = bytes};
+}
+
 }  // namespace kvcache
