@@ -13,7 +13,14 @@ struct Tensor {
   std::string name;
   NumberFormat format = NumberFormat::f32;
   std::vector<std::size_t> shape;    // outermost first
-  std::span<const std::byte> bytes;  // bytes_of(format, product(shape))
+  std::span<const std::byte> bytes;  // bytes_of(format, size())
+
+  /// How many numbers it has. Readers see to it that the product does not overflow.
+  std::size_t size() const {
+    std::size_t product = 1;
+    for (const std::size_t length : shape) product *= length;
+    return product;
+  }
 };
 
 /// "[1024, 192]", for messages.

@@ -168,12 +168,10 @@ class Gguf {
     const std::string where = path_ + ": tensor \"" + printable(entry.tensor.name) + "\"";
     const auto dimensions = file.number<std::uint32_t>();
     check(dimensions >= 1 && dimensions <= 4, where, " has ", dimensions, " dimensions; 1 to 4 are possible");
-    std::size_t size = 1;
     for (std::uint32_t d = 0; d < dimensions; ++d) {
       const auto length = file.number<std::uint64_t>();
-      check(length >= 1 && length <= (std::uint64_t(1) << 48) / size, where, " has a dimension of ", length,
-            "; it is empty or too large: the file is broken");
-      size *= std::size_t(length);
+      check(length >= 1 && length <= (std::uint64_t(1) << 48) / entry.tensor.size(), where, " has a dimension of ",
+            length, "; it is empty or too large: the file is broken");
       entry.tensor.shape.insert(entry.tensor.shape.begin(), std::size_t(length));  // the file has the innermost first
     }
     entry.tensor.format = detail::gguf_format(file.number<std::uint32_t>(), where);
@@ -191,9 +189,7 @@ class Gguf {
     const std::uint64_t begin = (end_of_header + alignment - 1) / alignment * alignment;
     for (Entry& entry : entries) {
       Tensor& tensor = entry.tensor;
-      std::size_t count = 1;
-      for (const std::size_t length : tensor.shape) count *= length;
-      const std::size_t size = bytes_of(tensor.format, count);
+      const std::size_t size = bytes_of(tensor.format, tensor.size());
       const std::string where = path_ + ": tensor \"" + printable(tensor.name) + "\"";
       check(entry.offset % alignment == 0, where, " begins at byte ", entry.offset, " of the data, which is no ",
             "multiple of the file's alignment ", alignment);
