@@ -115,7 +115,7 @@ TEST_CASE("what a GGUF file says wrong, or what is not supported, gets a sentenc
   says(with([](GgufWriter& file) { file.number("llama.attention.key_length", Type::i32, -2); }),
        "the length of a head, -2, is out of range");
   says(with([](GgufWriter& file) { file.number("tokenizer.ggml.eos_token_id", Type::i32, -1); }),
-       "is -1, not a token id");
+       "holds -1, not a token id");
 }
 
 TEST_CASE("what is wrong in a GGUF file's tokenizer gets a sentence") {

@@ -26,4 +26,14 @@ void check(bool condition, const Parts&... parts) {
   if (!condition) fail(parts...);
 }
 
+/// Runs what knows nothing of files; where it throws Error, the sentence begins with `where`, which does.
+template <class Run>
+decltype(auto) say_where(const std::string& where, Run&& run) {
+  try {
+    return run();
+  } catch (const Error& error) {
+    fail(where, ": ", error.what());
+  }
+}
+
 }  // namespace kvcache

@@ -40,15 +40,9 @@ class ConfigJson {
     const nlohmann::json* value = find(key);
     const std::string where = path_ + ": '" + key + "'";
     if (value == nullptr) return {};
+    if (!value->is_array()) return {json_token_id(*value, where)};
     std::vector<int> ids;
-    const auto add = [&](const nlohmann::json& id) {
-      ids.push_back(json_as<int>(id, where));
-      check(ids.back() >= 0, where, " holds ", ids.back(), ", not a token id");
-    };
-    if (value->is_array())
-      for (const nlohmann::json& id : *value) add(id);
-    else
-      add(*value);
+    for (const nlohmann::json& id : *value) ids.push_back(json_token_id(id, where));
     return ids;
   }
 
@@ -151,11 +145,7 @@ inline ModelConfig read_config(const std::filesystem::path& path) {
                "' is not supported; 'gpt2', 'llama', 'qwen2' and 'qwen3' are");
   ModelConfig config = family == "gpt2" ? detail::gpt2_config(json) : detail::llama_config(json, family);
   config.end_tokens = json.token_ids("eos_token_id");
-  try {
-    check_config(config);
-  } catch (const Error& error) {
-    fail(path.string(), ": ", error.what());
-  }
+  say_where(path.string(), [&] { check_config(config); });
   return config;
 }
 

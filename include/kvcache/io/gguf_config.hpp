@@ -111,16 +111,9 @@ inline ModelConfig read_gguf_config(const Gguf& gguf) {
   c.ffn_bias = file.has_tensor("blk.0.ffn_down.bias");
   c.tied_output = !file.has_tensor("output.weight");
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
-    if (const nlohmann::json* id = find_field(gguf.metadata(), key, gguf.path())) {
-      const int token = json_as<int>(*id, gguf.path() + ": '" + key + "'");
-      file.require(token >= 0, "'", key, "' is ", token, ", not a token id");
-      c.end_tokens.push_back(token);
-    }
-  try {
-    check_config(c);
-  } catch (const Error& error) {
-    fail(gguf.path(), ": ", error.what());
-  }
+    if (const nlohmann::json* id = find_field(gguf.metadata(), key, gguf.path()))
+      c.end_tokens.push_back(json_token_id(*id, gguf.path() + ": '" + key + "'"));
+  say_where(gguf.path(), [&] { check_config(c); });
   return c;
 }
 

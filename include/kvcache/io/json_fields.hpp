@@ -42,6 +42,13 @@ T json_as(const nlohmann::json& value, std::string_view where) {
   return value.get<T>();
 }
 
+/// A token's id. Errors: another type; a number below 0, which no vocabulary has.
+inline int json_token_id(const nlohmann::json& value, std::string_view where) {
+  const int id = json_as<int>(value, where);
+  check(id >= 0, where, " holds ", id, ", not a token id");
+  return id;
+}
+
 /// Errors: a value that is not an object, or not an array.
 inline const nlohmann::json& json_object(const nlohmann::json& value, std::string_view where) {
   check(value.is_object(), where, " must be an object, {...}, but is of type ", value.type_name());

@@ -7,11 +7,7 @@ namespace kvcache {
 
 /// Errors: what is wrong in the data (Tokenizer), with the file it came from in front.
 inline Tokenizer make_tokenizer(const TokenizerData& data, const std::string& file) {
-  try {
-    return Tokenizer(data);
-  } catch (const Error& error) {
-    fail(file, ": ", error.what());
-  }
+  return say_where(file, [&] { return Tokenizer(data); });
 }
 
 }  // namespace kvcache

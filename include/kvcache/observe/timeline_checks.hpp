@@ -41,11 +41,7 @@ inline void check_spelling(const std::string& where, const std::map<int, std::st
 /// Errors: a config that check_config refuses; no prompt; a text longer than the model's positions; ids outside the
 /// vocabulary.
 inline void check_about(const TimelineAbout& about, const std::string& where) {
-  try {
-    check_config(about.config);
-  } catch (const Error& error) {
-    fail(where, ": ", error.what());
-  }
+  say_where(where, [&] { check_config(about.config); });
   const ModelConfig& c = about.config;
   check_tokens(where, "an end token", c.end_tokens, c.vocab);
   check_tokens(where, "a token of the prompt", about.prompt, c.vocab);
