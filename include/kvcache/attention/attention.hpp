@@ -73,15 +73,16 @@ class Attention {
     for (Scratch& scratch : scratch_)  // all of them: who gets which job is not known
       scratch.prepare(std::min(query_tile_, count) * q_heads_ / heads, cache.shape().head_dim, row_tile_);
     const int jobs = heads * ((count + query_tile_ - 1) / query_tile_);
-    if constexpr (!hooked)
-      if (const int parts = parts_of(jobs, count, kept_rows(cache, layer, 0)); parts > 1)
-        return attend_in_parts(cache, layer, queries, first_position, output, work, parts);
-    parallel_jobs(jobs, /*parallel*/ !hooked, [&](int i, int thread) {
-      const int job = hooked ? i : jobs - 1 - i;  // the last queries see most: the threads begin with them
-      const int first = job / heads * query_tile_, tokens = std::min(query_tile_, count - first);
-      attend_tile(scratch_[std::size_t(thread)], cache, layer, job % heads, in(queries.middleRows(first, tokens)),
-                  first_position + first, out(output.middleRows(first, tokens)), hook);
-    });
+    const int parts = hooked ? 1 : parts_of(jobs, count, kept_rows(cache, layer, 0));
+    if (parts > 1)
+      attend_in_parts(cache, layer, queries, first_position, output, parts);
+    else
+      parallel_jobs(jobs, /*parallel*/ !hooked, [&](int i, int thread) {
+        const int job = hooked ? i : jobs - 1 - i;  // the last queries see most: the threads begin with them
+        const int first = job / heads * query_tile_, tokens = std::min(query_tile_, count - first);
+        attend_tile(scratch_[std::size_t(thread)], cache, layer, job % heads, in(queries.middleRows(first, tokens)),
+                    first_position + first, out(output.middleRows(first, tokens)), hook);
+      });
     for (const Scratch& scratch : scratch_) work.count(Part::attention, scratch.multiplications);
   }
 
@@ -126,7 +127,7 @@ class Attention {
   /// As attend, for one tile of queries: each part of the text has a softmax of its own, and these are merged.
   template <class Cache>
   void attend_in_parts(const Cache& cache, int layer, MatrixIn<Scalar> queries, int first_position,
-                       MatrixOut<Scalar> output, Work& work, int parts) {
+                       MatrixOut<Scalar> output, int parts) {
     const int heads = cache.shape().kv_heads, dim = cache.shape().head_dim, m = int(queries.rows()) * q_heads_ / heads;
     auto sums = part_sums_(heads * parts * m, dim), state = part_state_(heads * parts * 2, m);
     part_softmaxes_.clear();
@@ -143,7 +144,6 @@ class Attention {
       for (int part = 1; part < parts; ++part) whole.merge(part_softmaxes_[std::size_t(head * parts + part)]);
       write_output(whole, head, q_heads_ / heads, output);
     }
-    for (const Scratch& scratch : scratch_) work.count(Part::attention, scratch.multiplications);
   }
 
   template <class Cache, class Hook>
