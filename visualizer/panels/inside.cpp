@@ -1,7 +1,6 @@
 // The numbers in the cache: keys and values of one head of one layer.
 #include <fmt/core.h>
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kvcache/core/matrix.hpp"
 #include "panels.hpp"
 #include "panels/heat.hpp"
 #include "theme.hpp"
@@ -101,8 +101,7 @@ void draw_cells(const Inside& inside, const Side& side, ImVec2 at, const Lane& d
     for (const int position : inside.positions) {
       const std::span<const float> row = rows.emplace_back(inside.row(side, position));
       if (!row.empty())
-        largest =
-            std::max(largest, Eigen::Map<const Eigen::ArrayXf>(row.data(), Eigen::Index(row.size())).abs().maxCoeff());
+        largest = std::max(largest, ArrayIn<float>(row.data(), Eigen::Index(row.size())).abs().maxCoeff());
     }
     remember(side.id, largest);
     paint_cells(

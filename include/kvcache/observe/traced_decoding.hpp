@@ -81,7 +81,7 @@ std::vector<Candidate> likeliest(std::span<const Scalar> logits, int count) {
     if (best.size() == wanted) best.pop_back();
     best.insert(std::upper_bound(best.begin(), best.end(), token, is_likelier), token);
   }
-  const Eigen::Map<const Eigen::Array<Scalar, Eigen::Dynamic, 1>> numbers(logits.data(), std::ssize(logits));
+  const ArrayIn<Scalar> numbers(logits.data(), std::ssize(logits));
   const Scalar largest = numbers.maxCoeff();
   const double sum = double((numbers - largest).exp().sum());
   std::vector<Candidate> candidates;
