@@ -3,37 +3,17 @@
 
 #include <cmath>
 
-#include "kvcache/cache/contiguous_cache.hpp"
-#include "kvcache/decode/generate.hpp"
+#include "golden_answers.hpp"
 #include "kvcache/io/checkpoint.hpp"
 #include "kvcache/text/utf8_stream.hpp"
 #include "threads.hpp"
 
 using namespace kvcache;
+using kvcache_test::greedy, kvcache_test::largest_difference;
 
 namespace {
 
 const std::filesystem::path goldens = std::filesystem::path(KVCACHE_GOLDENS) / "gguf";
-
-/// The largest difference from the golden's logits at any position of its prompt.
-double largest_difference(const Model<float>& model, const nlohmann::json& golden) {
-  const std::vector<int> prompt = golden["prompt"];
-  Transformer<float> transformer(model);
-  GrowingCache<> cache(model.config.cache_shape());
-  const MatrixIn<float> logits = transformer.step_all(cache, prompt);
-  double largest = 0;
-  for (Eigen::Index t = 0; t < logits.rows(); ++t)
-    for (Eigen::Index i = 0; i < logits.cols(); ++i)
-      largest = std::max(
-          largest, std::abs(double(logits(t, i)) - golden["logits"][std::size_t(t)][std::size_t(i)].get<double>()));
-  return largest;
-}
-std::vector<int> greedy(const Model<float>& model, const nlohmann::json& golden) {
-  const std::vector<int> prompt = golden["prompt"];
-  Transformer<float> transformer(model);
-  GrowingCache<> cache(model.config.cache_shape());
-  return generate(transformer, cache, prompt, {.tokens = int(golden["greedy"].size())});
-}
 
 }  // namespace
 
