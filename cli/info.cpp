@@ -21,13 +21,18 @@ struct FormatShare {
 std::map<std::string, FormatShare> formats_of(const TensorFiles& files) {
   std::map<std::string, FormatShare> shares;
   for (const auto& [key, tensor] : files.tensors) {
-    std::size_t count = 1;
-    for (const std::size_t length : tensor.shape) count *= length;
     FormatShare& share = shares[name(tensor.format)];
-    ++share.tensors, share.numbers += count, share.bytes += tensor.bytes.size();
+    ++share.tensors, share.numbers += tensor.size(), share.bytes += tensor.bytes.size();
   }
   return shares;
 }
+
+/// What the files of a model hold beside its config.
+struct Contents {
+  std::map<std::string, FormatShare> formats;
+  int tokenizer_size = 0;
+  ChatFormat chat_format = ChatFormat::none;
+};
 
 std::string positions_in_words(const ModelConfig& c) {
   if (c.position == PositionKind::learned) return "learned";
@@ -46,7 +51,9 @@ std::string extras_in_words(const ModelConfig& c) {
   return words;
 }
 
-void print_info(const ModelChoice& chosen) {
+/// Reads while it prints: of a model whose tokenizer cannot be used, all else is shown. Returns what it read.
+Contents print_info(const ModelChoice& chosen) {
+  Contents contents;
   const ModelConfig& c = chosen.config;
   const auto line = [](const char* what, const std::string& words) { fmt::print("{:<12} {}\n", what, words); };
   line("model",
@@ -61,12 +68,15 @@ void print_info(const ModelChoice& chosen) {
   line("extras", extras_in_words(c));
   line("parameters", with_commas(c.parameters()));
   if (!chosen.is_shape()) {
-    for (const auto& [format, share] : formats_of(chosen.files->tensors()))
+    contents.formats = formats_of(chosen.files->tensors());
+    for (const auto& [format, share] : contents.formats)
       line("weights", fmt::format("{}: {} tensors, {} numbers, {}", format, share.tensors,
                                   with_commas(std::int64_t(share.numbers)), readable_bytes(double(share.bytes))));
-    line("vocabulary", fmt::format("{} tokens; the tokenizer has {}", with_commas(c.vocab),
-                                   with_commas(chosen.files->tokenizer().vocab_size())));
-    line("chat format", std::string(name(chosen.files->chat_format())));
+    contents.tokenizer_size = chosen.files->tokenizer().vocab_size();
+    line("vocabulary",
+         fmt::format("{} tokens; the tokenizer has {}", with_commas(c.vocab), with_commas(contents.tokenizer_size)));
+    contents.chat_format = chosen.files->chat_format();
+    line("chat format", std::string(name(contents.chat_format)));
   }
   const double per_token = double(c.cache_shape().bytes_per_token(1));  // with one byte a number
   line("cache", fmt::format("{} B a token in f32, {} B in f16: 2 x {} layers x {} kv heads x {} x bytes   COMPUTED",
@@ -74,9 +84,10 @@ void print_info(const ModelChoice& chosen) {
                             c.layers, c.kv_heads, c.head_dim));
   line("", fmt::format("{} for a text of {} tokens in f32", readable_bytes(4 * per_token * c.max_positions),
                        with_commas(c.max_positions)));
+  return contents;
 }
 
-nlohmann::json to_json(const ModelChoice& chosen) {
+nlohmann::json to_json(const ModelChoice& chosen, const Contents& contents) {
   const ModelConfig& c = chosen.config;
   nlohmann::json json{{"model", chosen.name},
                       {"family", c.family},
@@ -91,10 +102,10 @@ nlohmann::json to_json(const ModelChoice& chosen) {
                       {"parameters", c.parameters()},
                       {"cache_bytes_per_token_f32", c.cache_shape().bytes_per_token(4)}};
   if (chosen.is_shape()) return json;
-  for (const auto& [format, share] : formats_of(chosen.files->tensors()))
+  for (const auto& [format, share] : contents.formats)
     json["weights"][format] = {{"tensors", share.tensors}, {"numbers", share.numbers}, {"bytes", share.bytes}};
-  json["tokenizer_size"] = chosen.files->tokenizer().vocab_size();
-  json["chat_format"] = name(chosen.files->chat_format());
+  json["tokenizer_size"] = contents.tokenizer_size;
+  json["chat_format"] = name(contents.chat_format);
   return json;
 }
 
@@ -111,8 +122,8 @@ void add_info(CLI::App& app) {
   command->add_option("--json", choice->json, "write it to this file too");
   command->callback([choice] {
     const ModelChoice chosen = choose_model(choice->model);
-    print_info(chosen);
-    if (!choice->json.empty()) write_json(choice->json, to_json(chosen));
+    const Contents contents = print_info(chosen);
+    if (!choice->json.empty()) write_json(choice->json, to_json(chosen, contents));
   });
 }
 

@@ -93,6 +93,16 @@ TEST_CASE("the files of an index are read as one; an index that names others tha
   CHECK_THROWS_WITH_AS(open_safetensors(folder.path()), doctest::Contains("stands in two files"), Error);
 }
 
+TEST_CASE("a checkpoint opens its tensors once, and its copies share them; what cannot be opened is said each time") {
+  const Checkpoint files(goldens / "llama_shards"), copy = files;
+  CHECK(&files.tensors() == &copy.tensors());
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(goldens / "llama_mha/config.json", folder.path() / "config.json");
+  const Checkpoint incomplete(folder.path());
+  for (int i = 0; i < 2; ++i)
+    CHECK_THROWS_WITH_AS(incomplete.tensors(), doctest::Contains("model.safetensors: cannot be opened"), Error);
+}
+
 TEST_CASE("a config.json of old and of new transformers says the same") {
   const ModelConfig old_style = read_config(goldens / "llama_gqa/config.json");  // rope_theta at the top, no head_dim
   CHECK(old_style.rope_theta == 50000);

@@ -2,6 +2,9 @@
 // the mapped files until they are used.
 #pragma once
 
+#include <memory>
+#include <mutex>
+
 #include "kvcache/io/config_json.hpp"
 #include "kvcache/io/gguf_config.hpp"
 #include "kvcache/io/gguf_tokenizer.hpp"
@@ -29,9 +32,12 @@ class Checkpoint {
 
   const std::filesystem::path& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
-  /// Errors: those of open_safetensors.
-  TensorFiles tensors() const {
-    return is_gguf() ? TensorFiles{gguf_->path(), gguf_->tensors(), gguf_} : open_safetensors(path_);
+  /// Opened when they are first asked for: a folder may have a tokenizer alone. Errors: those of open_safetensors.
+  const TensorFiles& tensors() const {
+    std::call_once(opened_->once, [&] {
+      opened_->files = is_gguf() ? TensorFiles{gguf_->path(), gguf_->tensors(), gguf_} : open_safetensors(path_);
+    });
+    return opened_->files;
   }
   bool is_gguf() const { return gguf_ != nullptr; }
 
@@ -86,6 +92,11 @@ class Checkpoint {
   ModelConfig config_;
   TensorNames names_;
   std::shared_ptr<const Gguf> gguf_;
+  struct Opened {
+    std::once_flag once;
+    TensorFiles files;
+  };
+  std::shared_ptr<Opened> opened_ = std::make_shared<Opened>();  // copies of a checkpoint share it
 };
 
 /// The model of a folder or a GGUF file.
