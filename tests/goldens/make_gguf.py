@@ -67,6 +67,7 @@ TOKENIZERS = {
     "tokenizer_gpt2": ("gpt2_rule", "gpt-2", 16),
     "tokenizer_llama3": ("llama3_rule", "llama-bpe", 1),
     "tokenizer_smollm": ("digits", "smollm", 64),
+    "tokenizer_qwen2": ("qwen2_rule", "qwen2", 16),
 }
 
 

@@ -50,6 +50,7 @@ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --------------------------------        .......
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")  # every digit alone; without the normaliser NFC, which GGUF cannot hold
 
 # Any two neighbours in these strings become one token, whether the rules split between them or not. Without that a
 # wrong split at a rare character would not show, because its bytes would never merge anyway.
@@ -85,6 +86,9 @@ VARIANTS = {
     "llama3_rule": (pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
                                              pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
                     390, True, False, False),
+    "qwen2_rule": (pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2), "isolated"),
+                                            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
+                   380, False, False, False),
 }
 
 # Characters that are hard to see or to keep in an editor are written as escapes.

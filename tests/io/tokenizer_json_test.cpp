@@ -40,7 +40,7 @@ const json whole_bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"
 }  // namespace
 
 TEST_CASE("ids and texts are those of Hugging Face's tokenizers") {
-  for (const std::string name : {"gpt2_rule", "prefix_space", "digits", "llama3_rule", "vocab_merges"}) {
+  for (const std::string name : {"gpt2_rule", "prefix_space", "digits", "llama3_rule", "qwen2_rule", "vocab_merges"}) {
     CAPTURE(name);
     const bool is_old = name == "vocab_merges";  // a folder of two files
     const Tokenizer tokenizer =
