@@ -208,6 +208,33 @@ class CommandTest(unittest.TestCase):
         self.assertEqual("".join(json.loads(line.split(None, 1)[1]) for line in printed.splitlines()[:-1]), "To be, or not to be")
         self.assertIn("tokens for 19 bytes", printed)
 
+    def test_tokenize_takes_many_texts_as_json_lines(self):
+        texts = ["To be, or not to be", "", "a\nb\r\n\u2028c\x00", "caf\u00e9 \U0001f600 \u65e5\u672c", "it's <|endoftext|>"]
+        for ascii_only in (True, False):
+            lines = "".join(json.dumps(text, ensure_ascii=ascii_only) + "\n" for text in texts)
+            Path(self.path("texts")).write_text(lines, encoding="utf-8")
+            rows = [json.loads(line) for line in self.output("tokenize", "--json-lines", self.path("texts")).split("\n")[:-1]]
+            self.assertEqual(len(rows), len(texts))
+            self.assertEqual(rows[1], [])
+            one_by_one = self.output("tokenize", texts[3]).splitlines()[:-1]
+            self.assertEqual(rows[3], [int(line.split()[0]) for line in one_by_one])
+        Path(self.path("texts")).write_text('"the last line may lack its end"')
+        self.assertEqual(len(self.output("tokenize", "--json-lines", self.path("texts")).splitlines()), 1)
+
+    def test_tokenize_names_the_line_that_is_no_json_string(self):
+        def refused(sentence, lines):
+            Path(self.path("texts")).write_bytes(lines)
+            self.refused(sentence, "tokenize", "--json-lines", self.path("texts"))
+        refused("texts: line 2 is not JSON", b'"a"\nb\n')
+        refused("texts: line 2 is not JSON", b'"a"\n\n"b"\n')
+        refused("texts: line 3 must be a string, but is a number (7)", b'"a"\n"b"\n7\n')
+        refused("texts: line 1 is not JSON", b'"\\ud83d"\n')  # half a character
+        refused("texts: line 1 is not JSON", b'"\xff"\n')
+        self.refused("cannot be opened; give a file with one JSON string on each line", "tokenize", "--json-lines", self.path("none"))
+        self.refused("cannot be opened", "tokenize", "--json-lines", self.folder.name)
+        self.refused("1 option from [text,--json-lines]", "tokenize", status=2)
+        self.refused("1 option from [text,--json-lines]", "tokenize", "a", "--json-lines", self.path("texts"), status=2)
+
     # --- what is refused
     def test_bad_input_gets_a_sentence_and_status_1(self):
         self.refused('model "nowhere": no folder of that name', "race", "--model", "nowhere")
