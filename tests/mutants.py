@@ -22,6 +22,9 @@ CACHE = ["cache/contiguous_cache_test.cpp"]
 MEMORY = ["cache/memory_test.cpp"]
 ROWS = ["cache/rows/float_rows_test.cpp"]
 ROPE = ["position/rope_test.cpp"]
+ROPE_SCALING = ["position/rope_scaling_test.cpp"]
+PACKED = ["math/packed_formats_test.cpp"]
+WEIGHTS = ["math/weight_matrix_test.cpp"]
 MODEL = ["model/transformer_test.cpp"]
 SAMPLING = ["decode/sampling_test.cpp"]
 GENERATE = ["decode/generate_test.cpp"]
@@ -31,6 +34,13 @@ TRACED_CACHE = ["observe/traced_cache_test.cpp"]
 READ_ROWS = ["observe/read_rows_test.cpp"]
 COMPARED = ["observe/compared_decoding_test.cpp"]
 FILE = ["observe/timeline_file_test.cpp"]
+GGUF = ["io/gguf_test.cpp"]
+GGUF_CONFIG = ["io/gguf_config_test.cpp"]
+GGUF_MODELS = ["io/gguf_models_test.cpp"]
+SAFETENSORS = ["io/safetensors_test.cpp"]
+FOLDERS = ["io/hugging_face_test.cpp"]
+CHAT = ["text/chat_test.cpp"]
+STREAM = ["text/utf8_stream_test.cpp"]
 
 # (header, what stands there, what is planted instead, the tests that must notice)
 FAULTS = [
@@ -43,18 +53,33 @@ FAULTS = [
      ATTENTION),  # right, but more work: the counts must notice
     ("attention/attention.hpp", "angles(-gap", "angles(gap", ATTENTION),
     ("attention/attention.hpp", " / std::sqrt(Scalar(dim))", "", ATTENTION),
-    ("attention/attention.hpp", "visited += whole.rows();", "visited += visible;", ATTENTION),
+    ("attention/attention.hpp", "std::exchange(visited, visited + whole.rows())", "std::exchange(visited, 0)",
+     ATTENTION),
     ("attention/attention.hpp", "i % group) * dim", "0) * dim", ATTENTION),
+    ("attention/attention.hpp", "int(rows * (part + 1) / parts)", "int(rows / parts * (part + 1))", ATTENTION),
+    ("attention/attention.hpp", "std::max(0, rows.begin - before)", "0", ATTENTION),
+    ("attention/attention.hpp", "std::min(whole.rows(), rows.end - before)", "whole.rows()", ATTENTION),
+    ("attention/attention.hpp", "part < parts; ++part) whole.merge", "part < parts - 1; ++part) whole.merge",
+     ATTENTION),
     ("attention/online_softmax.hpp", "if (rescale != 1) Array", "if (rescale > 2) Array", SOFTMAX),
     ("attention/online_softmax.hpp", "sum_[i] * rescale", "sum_[i]", SOFTMAX),
     ("attention/online_softmax.hpp", "std::fill_n(output_.data(), output_.size(), Scalar(0));", "", SOFTMAX),
     ("attention/online_softmax.hpp", "(scores == masked)  // Eigen's vectorised exp(-inf) is 1e-38, not 0\n"
      "                 .select(Scalar(0), (scores - max_[query]).exp() / sum_[query])",
      "(scores - max_[query]).exp() / sum_[query]", SOFTMAX),
+    ("attention/online_softmax.hpp", "sum_[i] * ours", "sum_[i]", SOFTMAX),
+    ("attention/online_softmax.hpp", "into * ours", "into", SOFTMAX),
+    ("attention/online_softmax.hpp", "if (max == masked) continue;  // neither saw a row", "", SOFTMAX),
     ("position/rope.hpp", "x * cos - y * sin", "x * cos + y * sin", ROPE),
     ("position/rope.hpp", "-2.0 * d / head_dim", "-1.0 * d / head_dim", ROPE),
     ("position/rope.hpp", "angles(first_position + t, turned_by.data())", "angles(first_position, turned_by.data())",
      ROPE),
+    ("position/rope.hpp", "step = split ? 1 : 2", "step = 1", ROPE),
+    ("position/rope.hpp", "frequency_[d] /= divisors[d]", "frequency_[d] *= divisors[d]", ROPE_SCALING),
+    ("position/rope_scaling.hpp", "turns <= low ? 0 : turns >= high ? 1", "turns <= low ? 1 : turns >= high ? 0",
+     ROPE_SCALING),
+    ("position/rope_scaling.hpp", " / (2 * std::numbers::pi)", "", ROPE_SCALING),
+    ("position/rope_scaling.hpp", "(turns - low) / (high - low)", "(turns - low) / high", ROPE_SCALING),
     ("cache/contiguous_cache.hpp", "std::max(needed, 2 * slots)", "2 * slots + 1", CACHE + MEMORY),
     ("cache/contiguous_cache.hpp", "tokens = std::min(tokens, length)", "tokens = length", CACHE),
     ("cache/contiguous_cache.hpp", "rows.resize(room, first_position)",
@@ -75,6 +100,21 @@ FAULTS = [
     ("math/products.hpp", "y.noalias() += a * b;", "y.noalias() = a * b;", ["math/products_test.cpp"]),
     ("math/linear.hpp", "bias.data() + first", "bias.data()", ["math/linear_test.cpp"]),
     ("math/linear.hpp", "t < y.rows()", "t < 1", ["math/linear_test.cpp"]),
+    ("math/linear.hpp", "rows.slice(first, count).packed", "rows.slice(0, count).packed", WEIGHTS),
+    ("math/packed_formats.hpp", "part * row[b].scale()", "part", PACKED),
+    ("math/packed_formats.hpp", "row[b].minimum() * x_sums[b]", "row[b].minimum()", PACKED),
+    ("math/packed_formats.hpp", "ArrayIn<float>(x + b * block_size, block_size)", "ArrayIn<float>(x, block_size)",
+     PACKED),
+    ("math/packed_formats.hpp", "blocks[b].scale() + blocks[b].minimum()", "blocks[b].scale()", PACKED),
+    ("math/packed_formats.hpp", " && cols % packed::block_size == 0", "", PACKED),
+    ("math/packed_blocks.hpp", "use(i, to_floats(both & 15));\n    use(i + 16, to_floats(both >> 4));",
+     "use(i + 16, to_floats(both & 15));\n    use(i, to_floats(both >> 4));", PACKED),
+    ("math/packed_blocks.hpp", "return -8 * scale();", "return -7 * scale();", PACKED),
+    ("math/packed_blocks.hpp", "load<Ints>(numbers + i) << 16", "load<Ints>(numbers + i) << 15", PACKED),
+    ("math/packed_blocks.hpp", "0x1p112f", "0x1p111f", PACKED),
+    ("math/weight_matrix.hpp", "std::size_t(first) * format->row_bytes(cols)", "std::size_t(first)", WEIGHTS),
+    ("math/weight_matrix.hpp", "end - begin), begin);", "end - begin), begin - part.first);", WEIGHTS),
+    ("math/weight_matrix.hpp", "std::max(first, part.first)", "part.first", WEIGHTS),
     ("math/norm.hpp", "y[i] = x[i] - mean", "y[i] = x[i]", ["math/norm_test.cpp"]),
     ("math/norm.hpp", "mean_square + epsilon", "mean_square",
      ["math/norm_test.cpp"]),
@@ -82,7 +122,8 @@ FAULTS = [
     ("math/softmax.hpp", "std::exp(x - largest)", "std::exp(x)", ["math/softmax_test.cpp"]),
     ("core/parallel.hpp", "count * (thread + 1) / threads", "count / threads * (thread + 1)",
      ["core/parallel_test.cpp"]),
-    ("core/number_format.hpp", "std::uint32_t(bits) << 16", "std::uint32_t(bits) << 15", ["core/number_format_test.cpp"]),
+    ("core/number_format.hpp", "std::uint32_t(bits16_at(block)) << 16", "std::uint32_t(bits16_at(block)) << 15",
+     ["core/number_format_test.cpp"]),
     ("decode/sampling.hpp", "score > 0 ? score /", "score < 0 ? score /", SAMPLING),
     ("decode/sampling.hpp", "reached >= options_.top_p", "reached > 1.1 * options_.top_p", SAMPLING),
     ("decode/sampling.hpp", "std::exchange(seen_[std::size_t(token)], char(1)) != 0",
@@ -96,6 +137,9 @@ FAULTS = [
     ("model/layer.hpp", "weights.ffn_norm, x", "weights.attention_norm, x", MODEL),
     ("model/layer.hpp", "qkv.leftCols(q + kv)", "qkv.leftCols(q)", MODEL),
     ("model/layer.hpp", "rope_.angles(first_position + t", "rope_.angles(t", MODEL),
+    ("model/layer.hpp", "if (config_.qk_norm) {", "if (false) {", MODEL),
+    ("model/layer.hpp", "qkv.middleCols(q, kv)), weights.k_norm", "qkv.middleCols(q, kv)), weights.q_norm", MODEL),
+    ("model/layer.hpp", "linear.weight, linear.bias, y", "linear.weight, Vector<Scalar>(), y", MODEL),
     ("model/transformer.hpp", "position + t, at(x, t, 0)", "t, at(x, t, 0)", MODEL),
     ("model/transformer.hpp", "x.bottomRows(1)", "x.topRows(1)", MODEL),
     ("model/transformer.hpp", "model_.weights.output_matrix()", "model_.weights.embedding", MODEL),
@@ -124,6 +168,28 @@ FAULTS = [
     ("observe/timeline_fields.hpp", 'each("rope_theta", c.rope_theta)', "(void)each", FILE),
     ("observe/timeline_checks.hpp", "<= (*side)[i].first,", "<= (*side)[i].first + 1,", FILE),
     ("io/write_safetensors.hpp", "std::filesystem::remove(temporary, error);", "", ["io/write_safetensors_test.cpp"]),
+    ("io/gguf.hpp", "shape.insert(entry.tensor.shape.begin(), std::size_t(length))",
+     "shape.push_back(std::size_t(length))", GGUF),
+    ("io/gguf.hpp", "(end_of_header + alignment - 1) / alignment * alignment", "end_of_header", GGUF),
+    ("io/gguf.hpp", "entry.offset % alignment == 0", "true", GGUF),
+    ("io/gguf.hpp", "entry.offset <= bytes.size() - begin && ", "", GGUF),
+    ("io/gguf.hpp", "check_overlaps(tensors_, path_);", "", GGUF),
+    ("io/gguf_config.hpp", "RopePairs::interleaved : RopePairs::half_split",
+     "RopePairs::half_split : RopePairs::interleaved", GGUF_CONFIG),
+    ("io/gguf_config.hpp", "(std::size_t(pairs), factor)", "(std::size_t(pairs), 1 / factor)", GGUF_CONFIG),
+    ("io/gguf_tokenizer.hpp", "{qwen2_pattern}", "{llama3_pattern}", GGUF_MODELS),
+    ("io/gguf_tokenizer.hpp", "type == control || type == user_defined", "type == control", GGUF_MODELS),
+    ("io/safetensors.hpp", "end - begin == size", "end - begin >= size", SAFETENSORS),
+    ("io/safetensors.hpp", "data.subspan(begin, size)", "data.subspan(0, size)", SAFETENSORS),
+    ("io/safetensors_folder.hpp", "name.find('/') == std::string::npos && ", "", FOLDERS),
+    ("io/tensor_overlaps.hpp", "in_order[i - 1]->bytes.data() + in_order[i - 1]->bytes.size() <=",
+     "in_order[i - 1]->bytes.data() <=", GGUF),
+    ("io/tensor_overlaps.hpp", "return tensor->bytes.data();", "return tensor->name;", GGUF),
+    ("io/read_weights.hpp", "if (bias) all.bias = detail::below(", "if (bias) detail::below(", FOLDERS),
+    ("text/chat.hpp", "if (!system.empty()) say", "say", CHAT),
+    ("text/chat.hpp", "<|im_end|>\\n", "<|im_end|>", CHAT),
+    ("text/utf8_stream.hpp", "if (front.kind == Utf8Front::Kind::cut_off) break;", "", STREAM),
+    ("text/utf8_stream.hpp", "waiting_.erase(0, at);", "waiting_.clear();", STREAM),
     ("core/statistics.hpp", "std::sort(numbers.begin(), numbers.end());", "", ["core/statistics_test.cpp"]),
 ]
 
@@ -150,7 +216,7 @@ def plant(number, compiler, objects):
         if header == "math/products.hpp":
             helpers.pop("instances.cpp")
             own.append(str(TESTS / "instances.cpp"))
-        build = run([compiler, *flags, *own, *helpers.values(), "-o", "tests"], folder, 600)
+        build = run([compiler, *flags, *own, *helpers.values(), "-lpcre2-8", "-o", "tests"], folder, 600)
         if build.returncode:
             return "does not compile: " + build.stderr.split("error:")[-1].strip().splitlines()[0]
         try:
