@@ -1,14 +1,24 @@
 // Projection: y = x W^T + b, for one token (a matrix-vector product, limited by memory) or many (a matrix product, by
-// arithmetic).
+// arithmetic). A few tokens are in between: math/few_tokens.hpp.
 #pragma once
 
 #include "kvcache/core/parallel.hpp"
+#include "kvcache/math/few_tokens.hpp"
 #include "kvcache/math/products.hpp"
 #include "kvcache/math/weight_matrix.hpp"
 
 namespace kvcache {
 
 namespace detail {
+
+/// y = x rows^T: x [n, inputs], rows [outputs, inputs] as numbers.
+template <class Scalar>
+void multiply_numbers(MatrixIn<Scalar> x, MatrixIn<Scalar> rows, MatrixOut<Scalar> y) {
+  if (x.rows() == 1) return multiply_rows(x.data(), rows, y.data());
+  if constexpr (std::is_same_v<Scalar, float>)
+    if (are_few_tokens(x.rows(), x.cols())) return multiply_few_tokens(x, rows, y);
+  multiply_rows(x, rows, y);
+}
 
 /// y = x rows^T for many tokens. Packed rows are unpacked a tile at a time: the tile stays in the second-level cache
 /// while all tokens pass.
@@ -19,7 +29,7 @@ inline void multiply_tiles(MatrixIn<float> x, const WeightRows<float>& rows, Mat
   for (int first = 0; first < rows.count; first += tile_rows) {
     const int count = std::min(tile_rows, rows.count - first);
     rows.format->unpack(rows.slice(first, count).packed, count, rows.cols, tile.data());
-    multiply_rows(x, in(tile.topRows(count)), out(y.middleCols(first, count)));
+    multiply_numbers<float>(x, in(tile.topRows(count)), out(y.middleCols(first, count)));
   }
 }
 
@@ -30,10 +40,7 @@ void multiply_run(MatrixIn<Scalar> x, const WeightRows<Scalar>& rows, MatrixOut<
       return rows.format->multiply(rows.packed, rows.count, rows.cols, x.data(), y.data());
     if (rows.is_packed()) return multiply_tiles(x, rows, y);
   }
-  if (x.rows() == 1)
-    multiply_rows(x.data(), rows.dense(), y.data());
-  else
-    multiply_rows(x, rows.dense(), y);
+  multiply_numbers<Scalar>(x, rows.dense(), y);
 }
 
 }  // namespace detail
