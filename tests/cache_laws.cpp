@@ -68,7 +68,7 @@ class Trial {
     attempt(5, &Trial::cleared_is_new);
     attempt(7, &Trial::two_caches);
     attempt(8, &Trial::any_chunking);
-    if (make_()->can_rewind()) attempt(9, &Trial::rewinding);
+    if (make_()->can_rewind() && policy_.rewinds) attempt(9, &Trial::rewinding);
     attempt(10, &Trial::several_readers);
     return breaches_;
   }
@@ -198,6 +198,12 @@ class Trial {
       if (row == rows.end())
         return breach(6, "position ", p, " should be kept after ", newest + 1, " tokens, but is not");
       kept.push_back(&*row);
+    }
+    if (policy_.how_many) {
+      if (const int count = policy_.how_many(newest + 1); std::ssize(rows) != count)
+        return breach(6, rows.size(), " rows are visited after ", newest + 1, " tokens, but ", count, " are kept");
+      kept.clear();
+      for (const Row& row : rows) kept.push_back(&row);
     }
     if (kept.size() != rows.size())
       return breach(6, rows.size(), " rows are visited after ", newest + 1, " tokens, but ", kept.size(), " are kept");

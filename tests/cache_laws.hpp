@@ -45,11 +45,15 @@ using kvcache::Matrix;
 struct Policy {
   /// Is the token at `position` kept when `length` tokens were appended? A query at position p sees keeps(., p + 1).
   std::function<bool(int position, int length)> keeps = [](int, int) { return true; };
+  /// For caches whose choice depends on more than the position: how many tokens are kept. `keeps` then only says which
+  /// of them must be.
+  std::function<int(int length)> how_many = nullptr;
   /// The block's position_gap of a kept token: 0 unless positions are shifted.
   std::function<int(int position, int length)> gap = [](int, int) { return 0; };
   double row_tolerance = 0;        // of a number read back; the numbers written lie in [-1, 1]
   double attention_tolerance = 0;  // over the rows as read back; 0: 1e-12 if attention computes in double, else 3e-6
   int tokens = 41;                 // in the made-up text; up to three caches hold it at once
+  bool rewinds = true;             // false: it has the function, but cannot go back in this text
 };
 
 /// A broken law and how it was noticed.

@@ -82,7 +82,7 @@ class WrongCache {
         case Fault::invents_a_row: {
           visit(block);
           Block more = block.slice(0, 1);
-          more.first_position = rows + 5;
+          more.positions.first = rows + 5;
           return visit(more);
         }
         case Fault::swaps_keys_and_values:

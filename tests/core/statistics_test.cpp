@@ -32,3 +32,14 @@ TEST_CASE("no numbers, and fractions outside 0 to 1, are refused with a sentence
   CHECK_THROWS_AS(quantile({1, 2}, -0.1), Error);
   CHECK_THROWS_AS(quantile({1, 2}, std::nan("")), Error);
 }
+
+TEST_CASE("mean and spread of numbers that come one by one") {
+  Spread spread;
+  CHECK(spread.mean() == 0);
+  CHECK(spread.deviation() == 0);
+  for (const double x : {1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16}) spread.add(x);  // large, and close together
+  CHECK(spread.count() == 4);
+  CHECK(spread.mean() == doctest::Approx(1e9 + 10));
+  CHECK(spread.deviation() == doctest::Approx(std::sqrt(30)));
+  CHECK(spread.standard_error() == doctest::Approx(std::sqrt(30) / 2));
+}

@@ -34,19 +34,67 @@ concept HostBlock = KeyValueBlock<B> &&
   { block.accumulate(/*weights [m, rows]*/ in, /*output [m, head_dim]*/ out) } -> std::same_as<void>;  // adds
 };
 
-/// How the rows of one layer are written: float, bfloat16, int8... It knows formats and no policy.
-/// Each kv head has its rows in one piece, [kv_heads, slots, head_dim], so that a head reads memory in order.
-/// Every slot may be written, overwritten and copied at any time, and takes the same bytes.
+/// Of row stores that leave nothing to choose when they are made.
+struct NoOptions {};
+
+namespace detail {
 template <class R>
-concept RowStore = std::copyable<R> && std::constructible_from<R, CacheShape> && KeyValueBlock<typename R::Block> &&
-    requires(R& rows, const R& view, int n, MatrixIn<typename R::Scalar> m) {
+concept Rows = std::copyable<R> && std::constructible_from<R, CacheShape, typename R::Options> &&
+    KeyValueBlock<typename R::Block> && requires(R& rows, const R& view, int n, MatrixIn<typename R::Scalar> m) {
   { rows.resize(/*slots*/ n, /*first slots to keep*/ n) } -> std::same_as<void>;
   { rows.write(/*first slot*/ n, /*keys*/ m, /*values [n, row_size]*/ m) } -> std::same_as<void>;
-  { rows.copy(/*from slot*/ n, /*to slot*/ n, /*slots, not overlapping*/ n) } -> std::same_as<void>;
   { view.slots() } -> std::convertible_to<int>;
-  { view.bytes_per_slot() } -> std::convertible_to<std::size_t>;
   { view.block(/*kv head*/ n, /*first slot*/ n, /*rows*/ n, /*first position*/ n) } -> std::same_as<typename R::Block>;
 };
+}  // namespace detail
+
+/// Rows that stand alone: every slot may be written, overwritten and copied at any time, and takes the same bytes.
+template <class R>
+concept SlotRows = detail::Rows<R> && requires(R& rows, const R& view, int n) {
+  { rows.copy(/*from slot*/ n, /*to slot*/ n, /*slots, not overlapping*/ n) } -> std::same_as<void>;
+  { view.bytes_per_slot() } -> std::convertible_to<std::size_t>;
+};
+
+/// Rows that can leave the store as bytes, to be kept elsewhere and read there: saved_block() is what block() would be.
+template <class R>
+concept StorableRows = SlotRows<R> && requires(R& rows, const R& view, int n, std::byte* to, const std::byte* from) {
+  { view.save(/*first slot*/ n, /*slots*/ n, to) } -> std::same_as<void>;  // slots * bytes_per_slot() bytes
+  { rows.load(/*first slot*/ n, /*slots*/ n, from) } -> std::same_as<void>;
+  {
+    view.saved_block(from, /*slots saved*/ n, /*kv head*/ n, /*first of them*/ n, /*rows*/ n)
+    } -> std::same_as<typename R::Block>;
+};
+
+/// Rows that are packed several at a time, by the store itself, while they come in order.
+template <class R>
+concept GroupedRows = detail::Rows<R> && requires(const R& view, int n) {
+  { view.packed() } -> std::convertible_to<int>;  // slots [0, packed) can no longer be written again
+  /// How many rows may be written at once so that none is packed that one of them should still see whole.
+  { view.chunk_limit(/*slots written*/ n) } -> std::convertible_to<int>;
+  { view.used_bytes(/*slots*/ n) } -> std::convertible_to<std::size_t>;
+  { view.reserved_bytes() } -> std::convertible_to<std::size_t>;
+};
+
+/// How the rows of one layer are written: f32, int8... It knows formats and no policy. Each kv head has its rows in one
+/// piece, [kv_heads, slots, head_dim], so that a head reads memory in order.
+template <class R>
+concept RowStore = SlotRows<R> || GroupedRows<R>;
+
+/// Bytes of the first `slots` slots.
+template <RowStore R>
+std::size_t used_bytes(const R& rows, int slots) {
+  if constexpr (GroupedRows<R>)
+    return rows.used_bytes(slots);
+  else
+    return std::size_t(slots) * rows.bytes_per_slot();
+}
+template <RowStore R>
+std::size_t reserved_bytes(const R& rows) {
+  if constexpr (GroupedRows<R>)
+    return rows.reserved_bytes();
+  else
+    return std::size_t(rows.slots()) * rows.bytes_per_slot();
+}
 
 /// The chunk limit of a cache that never forgets.
 inline constexpr int unlimited = INT_MAX;
@@ -82,6 +130,22 @@ concept KeyValueCache = std::movable<C> && !std::copyable<C> && KeyValueBlock<ty
 template <class C>
 concept RewindableCache = KeyValueCache<C> && requires(C& cache, int length) {
   cache.rewind(/*tokens to keep*/ length);
+};
+
+/// A cache that wants to know how much attention each row got, to decide what to keep. It is told after each piece of
+/// tokens, head after head, by one thread.
+template <class C>
+concept LearningCache = KeyValueCache<C> && requires(C& cache, const C& view, int n, MatrixIn<typename C::Scalar> m) {
+  { view.learns() } -> std::convertible_to<bool>;  // false: need not be told (a cache chosen when the program runs)
+  { cache.learn(/*layer*/ n, /*kv head*/ n, /*weights [queries, rows in visiting order]*/ m) } -> std::same_as<void>;
+};
+
+/// A cache that can bound how far back a query looks, however long the text: `reach` positions, the query's own
+/// included (unlimited: as long as the text). If it does so by shifting positions, the model must have rope.
+template <class C>
+concept BoundedCache = KeyValueCache<C> && requires(const C& view) {
+  { view.reach() } -> std::convertible_to<int>;
+  { view.shifts_positions() } -> std::convertible_to<bool>;
 };
 
 }  // namespace kvcache

@@ -6,6 +6,7 @@
 
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 
 namespace kvcache {
@@ -32,30 +33,40 @@ struct NeverGrow {
 };
 
 /// Token p lies in slot p, so positions need no storage and used_bytes is the formula of cache/shape.hpp exactly.
-template <RowStore Rows, class Growth>
+template <RowStore Rows, class Growth, Observer Watch = NoObserver>
 class ContiguousCache {
  public:
   using Block = typename Rows::Block;
   using Scalar = typename Rows::Scalar;
 
   /// Room for `capacity` tokens in every layer from the start. Errors: sizes below 1, a negative capacity.
-  explicit ContiguousCache(CacheShape shape, int capacity = 0) : shape_(shape) {
+  explicit ContiguousCache(CacheShape shape, int capacity = 0, typename Rows::Options options = {}, Watch watch = {})
+      : shape_(shape), watch_(watch) {
     check(shape.layers > 0 && shape.kv_heads > 0 && shape.head_dim > 0 && capacity >= 0, Growth::name, ": ",
           shape.layers, " layers, ", shape.kv_heads, " kv heads of ", shape.head_dim, " and room for ", capacity,
           " tokens asked for; the first three must be at least 1, the last at least 0");
-    rows_.assign(std::size_t(shape.layers), Rows(shape));
+    rows_.assign(std::size_t(shape.layers), Rows(shape, options));
     length_.assign(std::size_t(shape.layers), 0);
     if (capacity > 0)
       for (Rows& layer : rows_) layer.resize(capacity, 0);
   }
   ContiguousCache(ContiguousCache&&) = default;
   ContiguousCache& operator=(ContiguousCache&&) = default;
-  ContiguousCache clone() const { return *this; }
+  ContiguousCache clone() const {
+    ContiguousCache copy(*this);
+    tell(copy.watch_, Copied{0, length(0), memory().used_bytes});
+    return copy;
+  }
 
   CacheShape shape() const { return shape_; }
   int length(int layer) const { return length_[std::size_t(layer)]; }
   int slots(int layer) const { return rows_[std::size_t(layer)].slots(); }
-  int chunk_limit(int /*layer*/) const { return unlimited; }
+  int chunk_limit([[maybe_unused]] int layer) const {
+    if constexpr (GroupedRows<Rows>)
+      return rows_[std::size_t(layer)].chunk_limit(length(layer));
+    else
+      return unlimited;
+  }
 
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     check_append(Growth::name, *this, layer, first_position, keys, values);
@@ -63,7 +74,9 @@ class ContiguousCache {
     const int needed = first_position + int(keys.rows());
     if (const int room = Growth::room(rows.slots(), needed); room != rows.slots()) {
       rows.resize(room, first_position);
-      copied_bytes_ += std::size_t(first_position) * rows.bytes_per_slot();
+      const std::size_t moved = used_bytes(rows, first_position);
+      copied_bytes_ += moved;
+      if (moved > 0) tell(watch_, Moved{layer, first_position, moved});
     }
     rows.write(first_position, keys, values);
     length_[std::size_t(layer)] = needed;
@@ -75,15 +88,20 @@ class ContiguousCache {
   }
   void rewind(int length) {
     check(length >= 0, Growth::name, ": rewind to ", length, " tokens asked for; at least 0 must stay");
-    for (int& tokens : length_) tokens = std::min(tokens, length);
+    if constexpr (GroupedRows<Rows>)  // all layers are asked before one forgets
+      for (std::size_t l = 0; l < rows_.size(); ++l)
+        check(length == 0 || length >= std::min(rows_[l].packed(), length_[l]), Growth::name, ": rewind to ", length,
+              " tokens asked for, but the first ", rows_[l].packed(), " rows of layer ", l,
+              " are packed for good; rewind no further than that, or clear, or keep more rows whole");
+    forget_from(length, Reason::rewound);
   }
-  void clear() { rewind(0); }
+  void clear() { forget_from(0, Reason::cleared); }
 
   MemoryUse memory() const {
     MemoryUse memory;
     for (std::size_t l = 0; l < rows_.size(); ++l) {
-      memory.used_bytes += std::size_t(length_[l]) * rows_[l].bytes_per_slot();
-      memory.reserved_bytes += std::size_t(rows_[l].slots()) * rows_[l].bytes_per_slot();
+      memory.used_bytes += used_bytes(rows_[l], length_[l]);
+      memory.reserved_bytes += reserved_bytes(rows_[l]);
     }
     memory.copied_bytes = copied_bytes_;
     return memory;
@@ -91,18 +109,28 @@ class ContiguousCache {
 
  private:
   ContiguousCache(const ContiguousCache&) = default;  // only for clone(): a copy must be asked for by name
+  void forget_from(int first, Reason reason) {
+    for (int l = 0; l < shape_.layers; ++l) {
+      int& tokens = length_[std::size_t(l)];
+      if constexpr (Hears<Watch, Evicted>)
+        for (int p = first; p < tokens; ++p) tell(watch_, Evicted{l, p, /*slot*/ p, reason});
+      tokens = std::min(tokens, first);
+    }
+  }
+
   CacheShape shape_;
   std::vector<Rows> rows_;   // [layers]
   std::vector<int> length_;  // [layers]; in mid-step the layers differ
   std::size_t copied_bytes_ = 0;
+  [[no_unique_address]] Watch watch_;
 };
 
-template <RowStore Rows = FloatRows<>>
-using ConcatenatingCache = ContiguousCache<Rows, GrowByCopy>;
-template <RowStore Rows = FloatRows<>>
-using GrowingCache = ContiguousCache<Rows, GrowByDoubling>;
-template <RowStore Rows = FloatRows<>>
-using PreallocatedCache = ContiguousCache<Rows, NeverGrow>;
+template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
+using ConcatenatingCache = ContiguousCache<Rows, GrowByCopy, Watch>;
+template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
+using GrowingCache = ContiguousCache<Rows, GrowByDoubling, Watch>;
+template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
+using PreallocatedCache = ContiguousCache<Rows, NeverGrow, Watch>;
 
 static_assert(RewindableCache<ConcatenatingCache<>> && RewindableCache<GrowingCache<>> &&
               RewindableCache<PreallocatedCache<>>);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "kvcache/core/check.hpp"
@@ -20,5 +22,27 @@ inline double quantile(std::vector<double> numbers, double q) {
   return numbers[below] + (place - std::floor(place)) * (numbers[above] - numbers[below]);
 }
 inline double median(std::vector<double> numbers) { return quantile(std::move(numbers), 0.5); }
+
+/// Mean and spread of numbers that come one by one. Welford, "Note on a method for calculating corrected sums of
+/// squares and products", 1962.
+class Spread {
+ public:
+  void add(double number) {
+    const double before = number - mean_;
+    ++count_;
+    mean_ += before / double(count_);
+    squares_ += before * (number - mean_);
+  }
+  std::int64_t count() const { return count_; }
+  double mean() const { return mean_; }
+  /// Of the sample; 0 for fewer than two numbers.
+  double deviation() const { return count_ < 2 ? 0 : std::sqrt(squares_ / double(count_ - 1)); }
+  /// Of the mean, as if the numbers did not depend on each other.
+  double standard_error() const { return count_ < 2 ? 0 : deviation() / std::sqrt(double(count_)); }
+
+ private:
+  std::int64_t count_ = 0;
+  double mean_ = 0, squares_ = 0;
+};
 
 }  // namespace kvcache

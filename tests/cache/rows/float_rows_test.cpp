@@ -2,7 +2,7 @@
 
 #include "cache_laws.hpp"
 #include "instances.hpp"
-#include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/make_cache.hpp"
 #include "kvcache/core/random.hpp"
 
 using namespace kvcache;

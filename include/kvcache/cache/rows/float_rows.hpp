@@ -1,10 +1,10 @@
 // Row format: plain numbers. They may be stored narrower (Eigen::half) than they are computed with (float).
 #pragma once
 
-#include <algorithm>
 #include <utility>
 
 #include "kvcache/cache/rows/row_block.hpp"
+#include "kvcache/cache/rows/row_side.hpp"
 #include "kvcache/core/check.hpp"
 
 namespace kvcache {
@@ -16,60 +16,65 @@ class FloatRows {
  public:
   using Scalar = ScalarType;
   using Block = RowBlock<Scalar, detail::StoredRows<Stored>>;
+  using Options = NoOptions;
 
   /// Errors: a head_dim too large to be unpacked on the stack.
-  explicit FloatRows(CacheShape shape) : shape_(shape) {
+  explicit FloatRows(CacheShape shape, NoOptions = {})
+      : shape_(shape),
+        keys_(shape.kv_heads, std::size_t(shape.head_dim)),
+        values_(shape.kv_heads, std::size_t(shape.head_dim)) {
     check(shape.head_dim <= detail::piece_numbers, "FloatRows: head_dim is ", shape.head_dim, "; at most ",
           detail::piece_numbers, " numbers can be read at once");
   }
 
   /// New storage for `slots` rows a head; the first `keep` of each head move over.
   void resize(int slots, int keep) {
-    const auto moved = [&](const Numbers<Stored>& side) {
-      Numbers<Stored> larger(std::size_t(slots) * std::size_t(shape_.row_size()));
-      for (int head = 0; head < shape_.kv_heads; ++head)
-        std::copy_n(side.data() + offset(head, 0), std::size_t(keep) * std::size_t(shape_.head_dim),
-                    larger.data() + std::size_t(head) * std::size_t(slots) * std::size_t(shape_.head_dim));
-      return larger;
-    };
-    Numbers<Stored> keys = moved(keys_), values = moved(values_);  // if memory runs out, nothing has changed yet
-    keys_ = std::move(keys), values_ = std::move(values), slots_ = slots;
+    Side keys = keys_.resized(slots, keep), values = values_.resized(slots, keep);
+    keys_ = std::move(keys), values_ = std::move(values);  // if memory ran out, nothing has changed
   }
   void write(int first_slot, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      const auto part = [&](const auto& side) {  // [tokens, head_dim]
-        return side.middleCols(head * shape_.head_dim, shape_.head_dim).template cast<Stored>();
+      const auto part = [&](const auto& rows) {  // [tokens, head_dim]
+        return rows.middleCols(head * shape_.head_dim, shape_.head_dim).template cast<Stored>();
       };
-      const auto slots = [&](Numbers<Stored>& side) {  // [tokens, head_dim]
-        return Eigen::Map<Matrix<Stored>>(side.data() + offset(head, first_slot), keys.rows(), shape_.head_dim);
+      const auto slots = [&](Side& side) {  // [tokens, head_dim]
+        return Eigen::Map<Matrix<Stored>>(side.row(head, first_slot), keys.rows(), shape_.head_dim);
       };
       slots(keys_) = part(keys), slots(values_) = part(values);
     }
   }
   void copy(int from, int to, int slots) {  // the two runs must not overlap
-    for (auto* side : {&keys_, &values_})
-      for (int head = 0; head < shape_.kv_heads; ++head)
-        std::copy_n(side->data() + offset(head, from), std::size_t(slots) * std::size_t(shape_.head_dim),
-                    side->data() + offset(head, to));
+    keys_.copy(from, to, slots), values_.copy(from, to, slots);
   }
   Block block(int kv_head, int first_slot, int rows, int first_position) const {
-    const auto part = [&](const Numbers<Stored>& side) {
-      return detail::StoredRows<Stored>{side.data() + offset(kv_head, first_slot), rows, shape_.head_dim};
-    };
-    return {part(keys_), part(values_), first_slot, first_position};
+    return {{keys_.row(kv_head, first_slot), rows, shape_.head_dim},
+            {values_.row(kv_head, first_slot), rows, shape_.head_dim},
+            first_slot,
+            {first_position}};
   }
-  int slots() const { return slots_; }
-  std::size_t bytes_per_slot() const { return 2 * sizeof(Stored) * std::size_t(shape_.row_size()); }
+  int slots() const { return keys_.slots(); }
+  std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
+
+  /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
+  void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
+  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
+  /// Some of `count` saved slots, read where they lie. The bytes must be aligned as numbers are.
+  Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
+    const auto* numbers = reinterpret_cast<const Stored*>(saved);
+    const auto part = [&](int heads_before) {
+      return detail::StoredRows<Stored>{numbers + (std::ptrdiff_t(heads_before) * count + first) * shape_.head_dim,
+                                        rows, shape_.head_dim};
+    };
+    return {part(kv_head), part(shape_.kv_heads + kv_head)};
+  }
 
  private:
-  std::size_t offset(int head, int slot) const {
-    return (std::size_t(head) * std::size_t(slots_) + std::size_t(slot)) * std::size_t(shape_.head_dim);
-  }
+  using Side = detail::RowSide<Stored>;
   CacheShape shape_;
-  int slots_ = 0;
-  Numbers<Stored> keys_, values_;  // [kv_heads, slots, head_dim]
+  Side keys_, values_;  // [kv_heads, slots, head_dim]
 };
 
-static_assert(RowStore<FloatRows<>> && RowStore<FloatRows<double>> && RowStore<FloatRows<float, Eigen::half>>);
+static_assert(StorableRows<FloatRows<>> && StorableRows<FloatRows<double>> &&
+              StorableRows<FloatRows<float, Eigen::half>>);
 
 }  // namespace kvcache

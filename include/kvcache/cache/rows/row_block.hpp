@@ -6,22 +6,31 @@
 
 namespace kvcache {
 
-/// Anything with rows, slice() and for_each_piece() can stand for the rows, such as detail::StoredRows<float>.
-/// Row r stands at first_position + r in the text and lies in slot first_slot + r.
-template <class ScalarType, class Rows>
+/// Where in the text the rows of a block stand: one after another, or as the policy noted them one by one.
+struct Positions {
+  int first = 0;                // of row 0
+  const int* stored = nullptr;  // [rows]; for policies that forget tokens here and there
+
+  int operator[](int row) const { return stored ? stored[row] : first + row; }
+  Positions from(int row) const { return {first + row, stored ? stored + row : nullptr}; }
+};
+
+/// Anything with rows, slice() and for_each_piece() can stand for the rows, such as detail::StoredRows<float>; keys and
+/// values may be written differently. Row r lies in slot first_slot + r.
+template <class ScalarType, class KeyRows, class ValueRows = KeyRows>
 struct RowBlock {
   using Scalar = ScalarType;
-  Rows keys;
-  Rows values;
+  KeyRows keys;
+  ValueRows values;
   int first_slot = 0;
-  int first_position = 0;
+  Positions positions = {};
   int position_gap = 0;
 
   int rows() const { return keys.rows; }
-  int position(int row) const { return first_position + row; }
+  int position(int row) const { return positions[row]; }
   int slot(int row) const { return first_slot + row; }
   RowBlock slice(int first, int rows) const {
-    return {keys.slice(first, rows), values.slice(first, rows), first_slot + first, first_position + first,
+    return {keys.slice(first, rows), values.slice(first, rows), first_slot + first, positions.from(first),
             position_gap};
   }
   void score(MatrixIn<Scalar> queries, MatrixOut<Scalar> scores) const { detail::score_rows(queries, keys, scores); }

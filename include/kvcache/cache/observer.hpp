@@ -1,0 +1,68 @@
+// What a policy does that nobody outside can know, told to whoever listens. When nobody does, nothing is compiled.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <variant>
+
+namespace kvcache {
+
+enum class Reason { left_the_window, least_attended, drawn_by_lot, rewound, cleared };
+
+constexpr const char* name(Reason reason) {
+  constexpr const char* names[] = {"left the window", "got the least attention", "drawn by lot", "rewound", "cleared"};
+  return names[int(reason)];
+}
+
+struct Evicted {  // attention will not see this token again
+  int layer, position, slot;
+  Reason reason;
+  bool operator==(const Evicted&) const = default;
+};
+struct Moved {  // the rows went to larger room; slots stay what they were
+  int layer, rows;
+  std::size_t bytes;
+  bool operator==(const Moved&) const = default;
+};
+struct Shared {  // a page of tokens is in the table of one more text
+  int page, references;
+  bool operator==(const Shared&) const = default;
+};
+struct Copied {  // rows exist twice now: clone(), or a shared page that was about to be written
+  int first_position, rows;
+  std::size_t bytes;
+  bool operator==(const Copied&) const = default;
+};
+struct Fetched {  // blocks of older tokens that attention read since the last append: from memory, or from slow memory
+  int layer, hits, misses;
+  std::size_t bytes;  // brought back
+  bool operator==(const Fetched&) const = default;
+};
+
+template <class O, class Event>
+concept Hears = std::invocable<O&, const Event&>;
+
+struct NoObserver {};  // hears nothing and takes no room
+
+/// Anything callable with one event or more. A clone copies it, so it points to what it fills. It is called in append,
+/// rewind, clear, clone and fork, after the fact, by the caller's thread; never while attention reads.
+template <class O>
+concept Observer = std::copyable<O> &&(std::same_as<O, NoObserver> || Hears<O, Evicted> || Hears<O, Moved> ||
+                                       Hears<O, Shared> || Hears<O, Copied> || Hears<O, Fetched>);
+
+template <class Event, Observer O>
+void tell(O& observer, const Event& event) {
+  if constexpr (Hears<O, Event>) observer(event);
+}
+
+/// For programs, which compile each policy once: listens or not when it runs, for one branch an event.
+using PolicyEvent = std::variant<Evicted, Moved, Shared, Copied, Fetched>;
+struct MaybeObserver {
+  std::function<void(const PolicyEvent&)>* listener = nullptr;
+  void operator()(const auto& event) const {
+    if (listener && *listener) (*listener)(event);
+  }
+};
+
+}  // namespace kvcache

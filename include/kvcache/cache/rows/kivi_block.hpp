@@ -1,0 +1,104 @@
+// What attention sees of KIVI's rows: groups that are packed, then rows that are whole.
+#pragma once
+
+#include <cstring>
+
+#include "kvcache/cache/rows/codes.hpp"
+#include "kvcache/cache/rows/row_products.hpp"
+
+namespace kvcache {
+
+/// How one side, the keys or the values, is packed.
+struct KiviSide {
+  int bits = 4;             // of a code: 2, 4 or 8
+  bool per_channel = true;  // a range for each channel of a group of tokens; false: for each 32 channels of a token
+
+  bool operator==(const KiviSide&) const = default;
+};
+
+/// Of a group of tokens. Per channel: minima [head_dim], steps [head_dim], codes [group, head_dim], up to an even byte;
+/// per token: rows.
+inline std::size_t kivi_group_bytes(KiviSide side, int group, int head_dim) {
+  if (!side.per_channel) return std::size_t(group) * code_row_bytes(head_dim, side.bits);
+  const int codes = group * code_bytes(head_dim, side.bits);
+  return 2 * sizeof(Eigen::half) * std::size_t(head_dim) + std::size_t(codes + codes % 2);
+}
+
+namespace detail {
+
+inline void pack_channels(const float* numbers, int group, int head_dim, int bits, std::byte* to) {
+  const Eigen::Map<const Matrix<float>> rows(numbers, group, head_dim);
+  auto* minima = reinterpret_cast<Eigen::half*>(to);
+  auto* steps = minima + head_dim;
+  for (int d = 0; d < head_dim; ++d) {
+    const CodeRange range = CodeRange::of(rows.col(d).minCoeff(), rows.col(d).maxCoeff(), bits);
+    minima[d] = range.minimum, steps[d] = range.step;
+  }
+  std::byte* codes = to + 2 * sizeof(Eigen::half) * std::size_t(head_dim);
+  for (int r = 0; r < group; ++r, codes += code_bytes(head_dim, bits))
+    pack_codes(head_dim, bits, codes, [&](int d) { return CodeRange{minima[d], steps[d]}.code_of(rows(r, d), bits); });
+}
+/// Rows [first, first + rows) of a group: numbers [rows, head_dim].
+template <int bits>
+void unpack_channels(const std::byte* from, int first, int rows, int head_dim, float* numbers) {
+  using Halves = Eigen::Map<const Vector<Eigen::half>>;
+  const auto* minima = reinterpret_cast<const Eigen::half*>(from);
+  alignas(64) float minimum[piece_numbers], step[piece_numbers];
+  Eigen::Map<Vector<float>>(minimum, head_dim) = Halves(minima, head_dim).cast<float>();
+  Eigen::Map<Vector<float>>(step, head_dim) = Halves(minima + head_dim, head_dim).cast<float>();
+  const std::byte* codes = from + 2 * sizeof(Eigen::half) * std::size_t(head_dim);
+  for (int r = 0; r < rows; ++r, numbers += head_dim)
+    unpack_codes<bits>(head_dim, codes + (first + r) * code_bytes(head_dim, bits),
+                       [&](int d, float code) { numbers[d] = minimum[d] + step[d] * code; });
+}
+
+/// Slots [first, first + rows) of one side of one head. Those before `packed` lie in groups; the others in a ring of
+/// whole rows, slot s at s % ring.
+struct KiviRun {
+  KiviSide side;
+  const std::byte* groups;  // [groups, kivi_group_bytes]
+  const float* whole;       // [ring, head_dim]
+  int first, rows, packed, group, ring, head_dim;
+
+  KiviRun slice(int from, int count) const {
+    KiviRun part = *this;
+    part.first += from, part.rows = count;
+    return part;
+  }
+  template <class Scalar>
+  void for_each_piece(auto&& product) const {
+    static_assert(std::same_as<Scalar, float>, "packed rows are computed with in float");
+    alignas(64) float unpacked[piece_numbers];
+    const int at_once = std::max(1, piece_numbers / head_dim);
+    for (int slot = first, end = first + rows, n; slot < end; slot += n) {
+      const bool is_packed = slot < packed;
+      n = std::min({at_once, end - slot, is_packed ? group - slot % group : ring - slot % ring});
+      if (is_packed) unpack(slot, n, unpacked);
+      const float* numbers = is_packed ? unpacked : whole + std::ptrdiff_t(slot % ring) * head_dim;
+      product(MatrixIn<float>(numbers, n, head_dim, Eigen::OuterStride<>(head_dim)), slot - first);
+    }
+  }
+
+ private:
+  void unpack(int slot, int n, float* numbers) const {  // rows of one group
+    switch (side.bits) {
+      case 2:
+        return unpack<2>(slot, n, numbers);
+      case 4:
+        return unpack<4>(slot, n, numbers);
+      default:
+        return unpack<8>(slot, n, numbers);
+    }
+  }
+  template <int bits>
+  void unpack(int slot, int n, float* numbers) const {
+    const std::byte* from = groups + std::size_t(slot / group) * kivi_group_bytes(side, group, head_dim);
+    if (side.per_channel) return unpack_channels<bits>(from, slot % group, n, head_dim, numbers);
+    for (int r = 0; r < n; ++r)
+      unpack_code_row<bits>(from + std::size_t(slot % group + r) * code_row_bytes(head_dim, bits), head_dim,
+                            numbers + r * head_dim);
+  }
+};
+
+}  // namespace detail
+}  // namespace kvcache

@@ -1,0 +1,128 @@
+// Row store: keys and values as bytes, in any two formats of row_format.hpp, read without being unpacked to memory.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <utility>
+
+#include "kvcache/cache/rows/row_block.hpp"
+#include "kvcache/cache/rows/row_format.hpp"
+#include "kvcache/cache/rows/row_side.hpp"
+
+namespace kvcache {
+
+/// Formats known when the program is compiled: PackedRows<FixedFormats<row_formats::int8, row_formats::int4>>.
+template <const RowFormat& key_format, const RowFormat& value_format = key_format>
+struct FixedFormats {
+  static constexpr const RowFormat& keys() { return key_format; }
+  static constexpr const RowFormat& values() { return value_format; }
+};
+/// Formats chosen when it runs. Programs compile each policy once, over AnyRows.
+struct ChosenFormats {
+  const RowFormat* key_format = &row_formats::f32;
+  const RowFormat* value_format = &row_formats::f32;
+  const RowFormat& keys() const { return *key_format; }
+  const RowFormat& values() const { return *value_format; }
+};
+
+namespace detail {
+
+/// Rows of one format. Decides what they are once per piece, not once per number.
+struct PackedRun {
+  const std::byte* bytes;  // [rows, row_bytes]
+  const RowFormat* format;
+  int rows, head_dim;
+
+  PackedRun slice(int first, int count) const {
+    return {bytes + std::size_t(first) * format->row_bytes(head_dim), format, count, head_dim};
+  }
+  /// Calls product(rows as floats, first) for pieces of the rows, unpacked on the stack.
+  template <class Scalar>
+  void for_each_piece(auto&& product) const {
+    static_assert(std::same_as<Scalar, float>, "packed rows are computed with in float");
+    alignas(64) float unpacked[piece_numbers];
+    const int at_once = std::max(1, piece_numbers / head_dim);
+    for (int first = 0; first < rows; first += at_once) {
+      const PackedRun piece = slice(first, std::min(at_once, rows - first));
+      if (!format->is_f32) format->unpack(piece.bytes, piece.rows, head_dim, unpacked);
+      const float* numbers = format->is_f32 ? reinterpret_cast<const float*>(piece.bytes) : unpacked;
+      product(MatrixIn<float>(numbers, piece.rows, head_dim, Eigen::OuterStride<>(head_dim)), first);
+    }
+  }
+};
+
+}  // namespace detail
+
+/// Bytes per token and layer: kv_heads * (row_bytes of the key format + row_bytes of the value format), exactly.
+template <class Formats>
+class PackedRows {
+ public:
+  using Scalar = float;
+  using Block = RowBlock<float, detail::PackedRun>;
+  using Options = Formats;
+
+  /// Errors: a head_dim that a format cannot hold, or too large to be unpacked on the stack.
+  explicit PackedRows(CacheShape shape, Formats formats = {})
+      : shape_(shape),
+        formats_(formats),
+        keys_(shape.kv_heads, formats.keys().row_bytes(shape.head_dim)),
+        values_(shape.kv_heads, formats.values().row_bytes(shape.head_dim)) {
+    check(shape.head_dim <= detail::piece_numbers, "PackedRows: head_dim is ", shape.head_dim, "; at most ",
+          detail::piece_numbers, " numbers can be read at once");
+    for (const RowFormat* format : {&formats_.keys(), &formats_.values()})
+      check(shape.head_dim % format->multiple_of == 0, "PackedRows: head_dim is ", shape.head_dim, ", but ",
+            format->name, " packs ", format->multiple_of, " numbers together; take f32, f16, bf16 or int8");
+  }
+
+  /// New storage for `slots` rows a head; the first `keep` of each head move over.
+  void resize(int slots, int keep) {
+    Side keys = keys_.resized(slots, keep), values = values_.resized(slots, keep);
+    keys_ = std::move(keys), values_ = std::move(values);  // if memory ran out, nothing has changed
+  }
+  void write(int first_slot, MatrixIn<float> keys, MatrixIn<float> values) {
+    const auto write_side = [&](Side& side, const RowFormat& format, const MatrixIn<float>& rows) {
+      for (int head = 0; head < shape_.kv_heads; ++head)
+        for (int r = 0; r < rows.rows(); ++r)
+          format.pack(at(rows, r, head * shape_.head_dim), shape_.head_dim, side.row(head, first_slot + r));
+    };
+    write_side(keys_, formats_.keys(), keys), write_side(values_, formats_.values(), values);
+  }
+  void copy(int from, int to, int slots) {  // the two runs must not overlap
+    keys_.copy(from, to, slots), values_.copy(from, to, slots);
+  }
+  Block block(int kv_head, int first_slot, int rows, int first_position) const {
+    return {{keys_.row(kv_head, first_slot), &formats_.keys(), rows, shape_.head_dim},
+            {values_.row(kv_head, first_slot), &formats_.values(), rows, shape_.head_dim},
+            first_slot,
+            {first_position}};
+  }
+  int slots() const { return keys_.slots(); }
+  std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
+
+  /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
+  void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
+  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
+  /// Some of `count` saved slots, read where they lie. The bytes must be aligned to 4.
+  Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
+    const auto part = [&](const std::byte* side, const RowFormat& format) {
+      const std::size_t row = format.row_bytes(shape_.head_dim);
+      return detail::PackedRun{side + (std::size_t(kv_head) * std::size_t(count) + std::size_t(first)) * row, &format,
+                               rows, shape_.head_dim};
+    };
+    return {part(saved, formats_.keys()), part(saved + std::size_t(count) * keys_.bytes_per_slot(), formats_.values())};
+  }
+
+ private:
+  using Side = detail::RowSide<std::byte>;
+  CacheShape shape_;
+  [[no_unique_address]] Formats formats_;
+  Side keys_, values_;  // [kv_heads, slots, row_bytes]
+};
+
+using AnyRows = PackedRows<ChosenFormats>;
+using Int8Rows = PackedRows<FixedFormats<row_formats::int8>>;
+using Int4Rows = PackedRows<FixedFormats<row_formats::int4>>;
+
+static_assert(StorableRows<AnyRows> && StorableRows<Int8Rows> && StorableRows<Int4Rows>);
+
+}  // namespace kvcache
