@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "../tests/random_packed.hpp"
+#include "kvcache/caches.hpp"
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
 
@@ -28,12 +29,15 @@ void projection(benchmark::State& state, NumberFormat format) {
 }
 
 /// One query a head over so many tokens: SmolLM2's heads.
-void attend(benchmark::State& state, const char* cache_name) {
+void attend(benchmark::State& state, const std::string& cache_name) {
   const int depth = int(state.range(0)), q_heads = 9;
   const CacheShape shape{1, 3, 64};
   auto cache = make_cache(cache_name, shape, depth);
   const Matrix<float> rows = Matrix<float>::Random(depth, 3 * 64), queries = Matrix<float>::Random(1, q_heads * 64);
-  cache.append(0, 0, in(rows), in(rows));
+  for (int p = 0, n; p < depth; p += n) {
+    n = std::min(depth - p, cache.chunk_limit(0));
+    cache.append(0, p, in(rows.middleRows(p, n)), in(rows.middleRows(p, n)));
+  }
   Matrix<float> output(1, q_heads * 64);
   Attention<float> attention(q_heads);
   Work work;
@@ -53,7 +57,7 @@ void tokenise(benchmark::State& state) {
   state.SetBytesProcessed(std::int64_t(state.iterations()) * std::int64_t(text.size()));
 }
 
-void append(benchmark::State& state, const char* cache_name) {
+void append(benchmark::State& state, const std::string& cache_name) {
   const CacheShape shape{1, 3, 64};
   const Matrix<float> row = Matrix<float>::Random(1, 3 * 64);
   auto cache = make_cache(cache_name, shape, 1024);
@@ -72,13 +76,17 @@ int main(int argc, char** argv) {
         ->Arg(8)
         ->Arg(64)
         ->UseRealTime();
-  for (const CacheName& cache : cache_names) {
-    benchmark::RegisterBenchmark((std::string("attend/") + cache.name).c_str(), attend, cache.name)
+  std::vector<std::string> caches{"window:sinks=4,recent=252,format=int8", "growing:format=kivi,bits=4",
+                                  "growing:format=kivi,bits=2"};
+  for (const CacheName& cache : cache_names) caches.push_back(cache.name);
+  for (const RowFormat* format : row_formats::all) caches.push_back(std::string("growing:format=") + format->name);
+  for (const std::string& cache : caches) {
+    benchmark::RegisterBenchmark(("attend/" + cache).c_str(), attend, cache)
         ->Arg(8)
         ->Arg(512)
         ->Arg(4096)
         ->UseRealTime();
-    benchmark::RegisterBenchmark((std::string("append/") + cache.name).c_str(), append, cache.name);
+    benchmark::RegisterBenchmark(("append/" + cache).c_str(), append, cache);
   }
   benchmark::RegisterBenchmark("tokenise", tokenise);
   benchmark::Initialize(&argc, argv);

@@ -13,6 +13,7 @@ namespace kvcache::cli {
 inline nlohmann::json to_json(const MemoryUse& memory, std::size_t formula_bytes) {
   return {{"used_bytes", memory.used_bytes},
           {"reserved_bytes", memory.reserved_bytes},
+          {"slow_bytes", memory.slow_bytes},
           {"bookkeeping_bytes", memory.bookkeeping_bytes},
           {"formula_bytes", formula_bytes}};
 }

@@ -35,7 +35,8 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--prompt", a.choice.prompt, "the text to go on from")->capture_default_str();
   app.add_option("--prompt-tokens", a.choice.prompt_tokens, "length of the prompt: it is repeated, or cut, to fit");
   app.add_option("--tokens", a.choice.tokens, "how many tokens to write")->capture_default_str();
-  app.add_option("--cache", a.choice.cache, "growing, preallocated or concatenating")->capture_default_str();
+  app.add_option("--cache", a.choice.cache, "as in kvcache caches, such as growing or window:sinks=4,recent=60")
+      ->capture_default_str();
   app.add_flag("--without-cache", a.without_cache, "clear the cache before each step");
   app.add_option("--temperature", a.choice.sampling.temperature, "0: greedy")->capture_default_str();
   app.add_option("--top-k", a.choice.sampling.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();

@@ -5,7 +5,7 @@
 #include <climits>
 
 #include "instances.hpp"
-#include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/make_cache.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"

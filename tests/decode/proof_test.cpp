@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "instances.hpp"
-#include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/make_cache.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"
 

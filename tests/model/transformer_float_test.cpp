@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "instances.hpp"
-#include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/make_cache.hpp"
 #include "kvcache/model/transformer.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "instances.hpp"
-#include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/make_cache.hpp"
 #include "kvcache/decode/generate.hpp"
 #include "small_models.hpp"
 #include "student_cache.hpp"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/make_cache.hpp"
 #include "scene.hpp"
 
 namespace kvcache::visualizer {

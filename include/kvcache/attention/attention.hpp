@@ -32,6 +32,21 @@ concept ChoosesLayers = requires(const Hook& hook, int layer) {
   { hook.wants(layer) } -> std::convertible_to<bool>;
 };
 
+namespace detail {
+/// A hook that tells the cache how much attention its rows got, and then whoever else wants to know.
+template <class Cache, class Hook>
+struct Teaching {
+  Cache& cache;
+  Hook& hook;
+  void operator()(int layer, int kv_head, int first_position, const auto& weights) {
+    cache.learn(layer, kv_head, weights);
+    if constexpr (ChoosesLayers<Hook>)
+      if (!hook.wants(layer)) return;
+    if constexpr (!std::same_as<Hook, NoHook>) hook(layer, kv_head, first_position, weights);
+  }
+};
+}  // namespace detail
+
 template <class Scalar>
 class Attention {
  public:
@@ -86,7 +101,8 @@ class Attention {
     for (const Scratch& scratch : scratch_) work.count(Part::attention, scratch.multiplications);
   }
 
-  /// The only right order for every policy: in pieces of chunk_limit() tokens, append, then attend.
+  /// The only right order for every policy: in pieces of chunk_limit() tokens, append, then attend, then let the cache
+  /// learn, if it wants to.
   /// keys, values [n, kv_heads * head_dim]; queries, output [n, q_heads * head_dim]; all of the tokens at
   /// first_position and on.
   template <KeyValueCache Cache, class Hook = NoHook>
@@ -101,8 +117,16 @@ class Attention {
         cache.append(layer, first_position + done, in(keys.middleRows(done, piece)),
                      in(values.middleRows(done, piece)));
       }
-      attend(cache, layer, in(queries.middleRows(done, piece)), first_position + done,
-             out(output.middleRows(done, piece)), work, hook);
+      const auto attend_with = [&](auto&& whom) {
+        attend(cache, layer, in(queries.middleRows(done, piece)), first_position + done,
+               out(output.middleRows(done, piece)), work, whom);
+      };
+      if constexpr (LearningCache<Cache>)
+        if (cache.learns()) {
+          attend_with(detail::Teaching<Cache, std::remove_cvref_t<Hook>>{cache, hook});
+          continue;
+        }
+      attend_with(hook);
     }
   }
 

@@ -42,7 +42,7 @@ class Decoding {
   /// cache that holds the whole prompt already.
   Decoding(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt, GenerateOptions options)
       : model_(model), cache_(cache), options_(std::move(options)), sampler_(options_.sampling) {
-    const int positions = model.config().max_positions, length = int(prompt.size());
+    const int positions = longest_text(model.config(), cache), length = int(prompt.size());
     check(!prompt.empty(), "generate: the prompt is empty; give at least one token");
     check(options_.tokens >= 1, "generate: ", options_.tokens, " tokens asked for; at least 1 is needed");
     check(length <= positions, "generate: the prompt has ", length, " tokens, but the model has positions for ",

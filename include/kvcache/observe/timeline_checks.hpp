@@ -103,6 +103,7 @@ inline void check_step(const StepRecord& step, int index, const TimelineAbout& a
   check_seconds(where, step.seconds);
   check_work(step.work, where);
   check_bytes(where, "memory used", step.memory.used_bytes), check_bytes(where, "memory", step.memory.reserved_bytes);
+  check_bytes(where, "slow memory", step.memory.slow_bytes);
   check_bytes(where, "bookkeeping", step.memory.bookkeeping_bytes);
   check_bytes(where, "what was copied", step.memory.copied_bytes);
   check_spelling(where, step.spelling, vocab);

@@ -56,7 +56,8 @@ template <>
 struct Fields<MemoryUse> {
   static void list(auto&& each, auto& m) {
     each("used_bytes", m.used_bytes), each("reserved_bytes", m.reserved_bytes);
-    each("bookkeeping_bytes", m.bookkeeping_bytes), each("copied_bytes", m.copied_bytes);
+    each("slow_bytes", m.slow_bytes), each("bookkeeping_bytes", m.bookkeeping_bytes),
+        each("copied_bytes", m.copied_bytes);
   }
 };
 template <>

@@ -69,6 +69,12 @@ class TracedCache {
     cache_.for_each_block(layer, kv_head, visit);
   }
   MemoryUse memory() const { return cache_.memory(); }
+  bool learns() const requires LearningCache<Cache> { return cache_.learns(); }
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Cache> {
+    cache_.learn(layer, kv_head, weights);
+  }
+  int reach() const requires BoundedCache<Cache> { return cache_.reach(); }
+  bool shifts_positions() const requires BoundedCache<Cache> { return cache_.shifts_positions(); }
   void rewind(int length) requires RewindableCache<Cache> {
     cache_.rewind(length);
     for (int l = 0; l < shape().layers; ++l) note_forgotten(l, look(l));

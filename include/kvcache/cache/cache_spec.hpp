@@ -1,0 +1,82 @@
+// A cache as people write it: a policy, and options after a colon. "window:sinks=4,recent=252,keys=int8".
+#pragma once
+
+#include <charconv>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kvcache/core/check.hpp"
+
+namespace kvcache {
+
+/// Options are taken out one by one; what is left over at the end was unknown.
+class CacheSpec {
+ public:
+  /// Errors: an option without "=", or one that stands twice.
+  explicit CacheSpec(std::string_view text) : text_(text) {
+    const std::size_t colon = text.find(':');
+    policy_ = text.substr(0, colon);
+    std::string_view rest = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+    check(colon == std::string_view::npos || !rest.empty(), where(), "nothing follows the colon; write ", policy_,
+          " alone, or ", policy_, ":option=value");
+    while (!rest.empty()) {
+      const std::string_view option = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), option.size() + 1));
+      const std::size_t equals = option.find('=');
+      check(equals != std::string_view::npos && equals > 0 && equals + 1 < option.size(), where(), "\"", option,
+            "\" is no option; write name=value, and commas between them");
+      for (const auto& [name, value] : options_)
+        check(name != option.substr(0, equals), where(), "the option ", name, " stands twice");
+      options_.emplace_back(option.substr(0, equals), option.substr(equals + 1));
+    }
+  }
+
+  const std::string& text() const { return text_; }
+  const std::string& policy() const { return policy_; }
+  bool has(std::string_view name) const {
+    for (const auto& [key, value] : options_)
+      if (key == name) return true;
+    return false;
+  }
+  /// Errors: not a whole number from `least` to 2^30.
+  int number(std::string_view name, int otherwise, int least) {
+    const std::string text = word(name, std::to_string(otherwise));
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    check(error == std::errc() && end == text.data() + text.size() && number >= least && number <= 1 << 30, where(),
+          name, " is \"", text, "\"; it must be a whole number of at least ", least);
+    return number;
+  }
+  /// Errors: not one of `allowed`, where those are given.
+  std::string word(std::string_view name, std::string otherwise, std::initializer_list<const char*> allowed = {}) {
+    known_ += (known_.empty() ? "" : ", ") + std::string(name);
+    for (auto option = options_.begin(); option != options_.end(); ++option) {
+      if (option->first != name) continue;
+      otherwise = std::move(option->second);
+      options_.erase(option);
+      break;
+    }
+    std::string list;
+    for (const char* one : allowed) {
+      if (otherwise == one) return otherwise;
+      list += (list.empty() ? "" : " or ") + std::string(one);
+    }
+    check(allowed.size() == 0, where(), name, " is \"", otherwise, "\"; it must be ", list);
+    return otherwise;
+  }
+  /// Errors: an option that nobody took.
+  void check_all_taken() const {
+    check(options_.empty(), where(), "the option ", options_.empty() ? "" : options_[0].first, " is unknown; ", policy_,
+          known_.empty() ? " has none" : " knows ", known_);
+  }
+  std::string where() const { return "cache \"" + text_ + "\": "; }
+
+ private:
+  std::string text_, policy_, known_;
+  std::vector<std::pair<std::string, std::string>> options_;
+};
+
+}  // namespace kvcache

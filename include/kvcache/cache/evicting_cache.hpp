@@ -1,0 +1,160 @@
+// Policies with a budget: keep the most recent tokens and, of the older ones, those that a rule chooses.
+// Zhang et al., "H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large Language Models", 2023.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kvcache/cache/check_append.hpp"
+#include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/observer.hpp"
+#include "kvcache/cache/rows/float_rows.hpp"
+#include "kvcache/core/random.hpp"
+
+namespace kvcache {
+
+/// The token that got the least attention from all later ones goes. All query heads of a layer vote, and the heads
+/// agree on one table of slots a layer: so a layer is one picture. (The paper lets each head decide for itself.)
+struct LeastAttended {
+  static constexpr const char* name = "HeavyHitterCache";
+  static constexpr bool learns = true;
+  static constexpr Reason reason = Reason::least_attended;
+  explicit LeastAttended(int /*layer*/) {}
+  double score(double attention) { return attention; }
+};
+/// Chance decides: what the rule above must be better than.
+struct ByLot {
+  static constexpr const char* name = "RandomCache";
+  static constexpr bool learns = false;
+  static constexpr Reason reason = Reason::drawn_by_lot;
+  explicit ByLot(int layer) : random(std::uint64_t(layer)) {}
+  Random random;
+  double score(double) { return random.uniform(); }
+};
+
+struct EvictionOptions {
+  int budget = 256;  // tokens kept
+  int recent = 128;  // of these, the newest always; the newest token among them
+};
+
+/// Slots [budget]. When all are taken, the slot of lowest score among tokens that are not recent is written over.
+template <RowStore Rows, class Choice, Observer Watch = NoObserver>
+class EvictingCache {
+  static_assert(SlotRows<Rows>,
+                "EvictingCache overwrites single slots, but these rows are packed in groups: use GrowingCache, or rows "
+                "that stand alone (FloatRows, PackedRows)");
+
+ public:
+  using Block = typename Rows::Block;
+  using Scalar = typename Rows::Scalar;
+
+  /// Errors: fewer than 1 recent token, or no room for others.
+  explicit EvictingCache(CacheShape shape, EvictionOptions eviction = {}, typename Rows::Options options = {},
+                         Watch watch = {})
+      : shape_(shape), eviction_(eviction), watch_(watch) {
+    check(eviction.recent >= 1 && eviction.budget > eviction.recent, Choice::name, ": a budget of ", eviction.budget,
+          " tokens with ", eviction.recent, " recent ones asked for; the budget must exceed the recent tokens, of ",
+          "which there is at least 1");
+    const std::size_t budget = std::size_t(eviction.budget);
+    for (int l = 0; l < shape.layers; ++l) {
+      layers_.push_back({Rows(shape, options), std::vector<int>(budget), std::vector<double>(budget), Choice(l), 0});
+      layers_.back().rows.resize(eviction.budget, 0);
+    }
+  }
+  EvictingCache(EvictingCache&&) = default;
+  EvictingCache& operator=(EvictingCache&&) = default;
+  EvictingCache clone() const {
+    EvictingCache copy(*this);
+    tell(copy.watch_, Copied{0, kept(layers_[0]), memory().used_bytes});
+    return copy;
+  }
+
+  CacheShape shape() const { return shape_; }
+  int length(int layer) const { return at(layer).length; }
+  int slots(int /*layer*/) const { return eviction_.budget; }
+  int chunk_limit(int layer) const { return std::max(1, eviction_.budget - length(layer)); }
+  bool learns() const { return Choice::learns; }
+
+  void append(int l, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
+    check_append(Choice::name, *this, l, first_position, keys, values);
+    Layer& layer = layers_[std::size_t(l)];
+    const int tokens = int(keys.rows()), slot = layer.length < eviction_.budget ? layer.length : least(layer);
+    const int evicted = layer.length < eviction_.budget ? -1 : layer.positions[std::size_t(slot)];
+    layer.rows.write(slot, keys, values);
+    for (int t = 0; t < tokens; ++t) {
+      layer.positions[std::size_t(slot + t)] = first_position + t;
+      layer.attention[std::size_t(slot + t)] = 0;
+    }
+    layer.length += tokens;
+    if (evicted >= 0) tell(watch_, Evicted{l, evicted, slot, Choice::reason});
+  }
+  template <class Visitor>
+  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    if (length(layer) == 0) return;
+    Block block = at(layer).rows.block(kv_head, /*first slot*/ 0, kept(at(layer)), 0);
+    block.positions.stored = at(layer).positions.data();
+    visit(block);
+  }
+  /// Adds up what each row got, over queries and heads.
+  void learn(int layer, int /*kv_head*/, MatrixIn<Scalar> weights) requires(Choice::learns) {
+    std::vector<double>& attention = layers_[std::size_t(layer)].attention;
+    for (Eigen::Index slot = 0; slot < weights.cols(); ++slot)
+      attention[std::size_t(slot)] += double(weights.col(slot).sum());
+  }
+  void clear() {
+    for (int l = 0; l < shape_.layers; ++l) {
+      Layer& layer = layers_[std::size_t(l)];
+      if constexpr (Hears<Watch, Evicted>)
+        for (int slot = 0; slot < kept(layer); ++slot)
+          tell(watch_, Evicted{l, layer.positions[std::size_t(slot)], slot, Reason::cleared});
+      layer.length = 0, layer.choice = Choice(l);
+    }
+  }
+
+  MemoryUse memory() const {
+    MemoryUse memory;
+    for (const Layer& layer : layers_) {
+      memory.used_bytes += used_bytes(layer.rows, kept(layer));
+      memory.reserved_bytes += reserved_bytes(layer.rows);
+      memory.bookkeeping_bytes += layer.positions.size() * sizeof(int) + layer.attention.size() * sizeof(double);
+    }
+    return memory;
+  }
+
+ private:
+  struct Layer {
+    Rows rows;
+    std::vector<int> positions;     // [budget], of the token in each slot
+    std::vector<double> attention;  // [budget] that it got so far
+    Choice choice;
+    int length;  // tokens ever appended
+  };
+  EvictingCache(const EvictingCache&) = default;  // only for clone()
+  const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
+  int kept(const Layer& layer) const { return std::min(layer.length, eviction_.budget); }
+  /// The slot to write over: of the token with the lowest score among those that will not be recent with the next.
+  int least(Layer& layer) const {
+    int least = -1;
+    double lowest = 0;
+    for (int slot = 0; slot < eviction_.budget; ++slot) {
+      if (layer.length - layer.positions[std::size_t(slot)] < eviction_.recent) continue;
+      const double score = layer.choice.score(layer.attention[std::size_t(slot)]);
+      if (least < 0 || score < lowest) least = slot, lowest = score;
+    }
+    return least;
+  }
+
+  CacheShape shape_;
+  EvictionOptions eviction_;
+  std::vector<Layer> layers_;
+  [[no_unique_address]] Watch watch_;
+};
+
+template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
+using HeavyHitterCache = EvictingCache<Rows, LeastAttended, Watch>;
+template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
+using RandomCache = EvictingCache<Rows, ByLot, Watch>;
+
+static_assert(LearningCache<HeavyHitterCache<>> && KeyValueCache<RandomCache<>> && !LearningCache<RandomCache<>>);
+
+}  // namespace kvcache

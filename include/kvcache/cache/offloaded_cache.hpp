@@ -1,0 +1,189 @@
+// Policy: keep every token, the newest blocks of them in memory, the older ones in a file.
+// Sheng et al., "FlexGen: High-Throughput Generative Inference of Large Language Models with a Single GPU", 2023.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "kvcache/cache/check_append.hpp"
+#include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/observer.hpp"
+#include "kvcache/cache/rows/float_rows.hpp"
+#include "kvcache/core/slow_memory.hpp"
+
+namespace kvcache {
+
+struct OffloadOptions {
+  int block = 64;     // tokens that go to the file together
+  int recent = 4;     // blocks that stay in memory
+  bool cold = false;  // before each step the system forgets what it has of the file: every read waits for the disk
+};
+
+/// Token p lies in slot p % (recent * block) of memory while its block is one of the newest; then its block is written
+/// to the file as it is, and read there: the logits are, bit for bit, those of a cache that keeps all in memory.
+template <StorableRows Rows = FloatRows<>, Observer Watch = NoObserver>
+class OffloadedCache {
+ public:
+  using Block = typename Rows::Block;
+  using Scalar = typename Rows::Scalar;
+
+  /// Errors: fewer than 1 token a block or 1 block in memory; no temporary file can be made.
+  explicit OffloadedCache(CacheShape shape, OffloadOptions offload = {}, typename Rows::Options options = {},
+                          Watch watch = {})
+      : shape_(shape),
+        offload_(offload),
+        rows_((check(offload.block >= 1 && offload.recent >= 1, "OffloadedCache: blocks of ", offload.block,
+                     " tokens, ", offload.recent, " of them in memory, asked for; each must be at least 1"),
+               std::size_t(shape.layers)),
+              Rows(shape, options)),
+        layers_(std::size_t(shape.layers)),
+        slow_(std::size_t(shape.layers) * layer_bytes()),
+        watch_(watch) {
+    for (Rows& layer : rows_) layer.resize(offload.block * offload.recent, 0);
+  }
+  OffloadedCache(OffloadedCache&&) = default;
+  OffloadedCache& operator=(OffloadedCache&&) = default;
+  OffloadedCache clone() const {
+    OffloadedCache copy(*this, Copy{});
+    for (int i = 0; i < slow_.regions(); ++i) {
+      copy.slow_.grow();
+      std::memcpy(copy.slow_.region(i), slow_.region(i), slow_.region_bytes());
+    }
+    tell(copy.watch_, Copied{0, length(0), memory().used_bytes});
+    return copy;
+  }
+
+  CacheShape shape() const { return shape_; }
+  int length(int layer) const { return at(layer).length; }
+  int slots(int layer) const { return offload_.block * (first_in_memory(layer) + offload_.recent); }
+  int chunk_limit(int /*layer*/) const { return unlimited; }
+
+  void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
+    check_append("OffloadedCache", *this, layer, first_position, keys, values);
+    tell_traffic(layer);
+    if (offload_.cold && layer == 0)
+      for (int b = 0; b < slow_.regions(); ++b) slow_.drop(b);
+    const int size = offload_.block, end = first_position + int(keys.rows());
+    for (int position = first_position, next; position < end; position = next) {
+      next = std::min(end, (position / size + 1) * size);    // one block at a time
+      const int oldest = position / size - offload_.recent;  // its place in memory is needed now
+      if (oldest >= first_in_memory(layer)) write_out(layer, oldest);
+      const auto part = [&](const MatrixIn<Scalar>& side) {
+        return in(side.middleRows(position - first_position, next - position));
+      };
+      rows_[std::size_t(layer)].write(position % ring(), part(keys), part(values));
+      layers_[std::size_t(layer)].length = next;
+    }
+  }
+  template <class Visitor>
+  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    const Layer& l = at(layer);
+    const int size = offload_.block, in_file = first_in_memory(layer), blocks = (l.length + size - 1) / size;
+    for (int b = 0; b < blocks; ++b) {
+      const int rows = std::min(size, l.length - b * size);
+      const bool is_hit = b >= in_file;
+      (is_hit ? l.traffic->hits : l.traffic->misses).fetch_add(1, std::memory_order_relaxed);
+      if (b + 1 < in_file) slow_.read_ahead(b + 1, std::size_t(layer) * layer_bytes(), layer_bytes());
+      Block block = is_hit ? rows_[std::size_t(layer)].block(kv_head, b * size % ring(), rows, b * size)
+                           : rows_[std::size_t(layer)].saved_block(saved(layer, b), size, kv_head, 0, rows);
+      block.first_slot = b * size, block.positions = {b * size};
+      visit(block);
+    }
+  }
+  void rewind(int length) {
+    check(length >= 0, "OffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
+    forget_from(length, Reason::rewound);
+  }
+  void clear() { forget_from(0, Reason::cleared); }
+
+  /// Blocks that attention read since the beginning, and bytes of them that came from the file. [counted]
+  struct Traffic {
+    std::int64_t hits, misses;
+    std::size_t bytes;
+  };
+  Traffic traffic() const {
+    Traffic sum{0, 0, 0};
+    for (const Layer& layer : layers_) sum.hits += layer.traffic->hits, sum.misses += layer.traffic->misses;
+    sum.bytes = std::size_t(sum.misses) * layer_bytes() / std::size_t(shape_.kv_heads);
+    return sum;
+  }
+  MemoryUse memory() const {
+    MemoryUse memory;
+    for (int l = 0; l < shape_.layers; ++l) {
+      memory.used_bytes += used_bytes(rows_[0], length(l));
+      memory.slow_bytes += std::size_t(first_in_memory(l)) * layer_bytes();
+      memory.reserved_bytes += reserved_bytes(rows_[std::size_t(l)]);
+    }
+    memory.reserved_bytes += std::size_t(slow_.regions()) * slow_.region_bytes();
+    return memory;
+  }
+
+ private:
+  struct Counts {
+    std::atomic<std::int64_t> hits = 0, misses = 0, told_hits = 0, told_misses = 0;
+  };
+  struct Layer {
+    int length = 0, in_file = 0;  // tokens; blocks
+    std::unique_ptr<Counts> traffic = std::make_unique<Counts>();
+  };
+  struct Copy {};
+  OffloadedCache(const OffloadedCache& other, Copy)
+      : shape_(other.shape_),
+        offload_(other.offload_),
+        rows_(other.rows_),
+        layers_(other.layers_.size()),
+        slow_(std::size_t(other.shape_.layers) * other.layer_bytes()),
+        watch_(other.watch_) {
+    for (std::size_t l = 0; l < layers_.size(); ++l)
+      layers_[l].length = other.layers_[l].length, layers_[l].in_file = other.layers_[l].in_file;
+  }
+
+  const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
+  int ring() const { return offload_.block * offload_.recent; }
+  int first_in_memory(int layer) const { return at(layer).in_file; }
+  std::size_t layer_bytes() const { return std::size_t(offload_.block) * rows_[0].bytes_per_slot(); }
+  std::byte* saved(int layer, int block) const { return slow_.region(block) + std::size_t(layer) * layer_bytes(); }
+
+  /// The oldest block in memory goes to the file.
+  void write_out(int layer, int block) {
+    if (slow_.regions() <= block) slow_.grow();
+    rows_[std::size_t(layer)].save(block * offload_.block % ring(), offload_.block, saved(layer, block));
+    layers_[std::size_t(layer)].in_file = block + 1;
+  }
+  void forget_from(int first, Reason reason) {
+    for (int l = 0; l < shape_.layers; ++l) {
+      Layer& layer = layers_[std::size_t(l)];
+      if constexpr (Hears<Watch, Evicted>)
+        for (int p = first; p < layer.length; ++p) tell(watch_, Evicted{l, p, /*slot*/ p, reason});
+      layer.length = std::min(layer.length, first);
+      // The next token goes to memory: so must what stands before it in its block.
+      const int block = layer.length / offload_.block;
+      if (block >= layer.in_file) continue;
+      rows_[std::size_t(l)].load(block * offload_.block % ring(), offload_.block, saved(l, block));
+      layer.in_file = block;
+    }
+  }
+  void tell_traffic(int layer) {
+    if constexpr (Hears<Watch, Fetched>) {
+      Counts& c = *layers_[std::size_t(layer)].traffic;
+      const int hits = int(c.hits - c.told_hits), misses = int(c.misses - c.told_misses);
+      if (hits + misses == 0) return;
+      c.told_hits = c.hits.load(), c.told_misses = c.misses.load();
+      tell(watch_, Fetched{layer, hits, misses, std::size_t(misses) * layer_bytes() / std::size_t(shape_.kv_heads)});
+    }
+  }
+
+  CacheShape shape_;
+  OffloadOptions offload_;
+  std::vector<Rows> rows_;  // [layers], a ring of recent * block slots
+  std::vector<Layer> layers_;
+  SlowMemory slow_;  // region b: block b of every layer, as saved
+  [[no_unique_address]] Watch watch_;
+};
+
+static_assert(RewindableCache<OffloadedCache<>>);
+
+}  // namespace kvcache

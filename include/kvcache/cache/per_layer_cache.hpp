@@ -1,0 +1,87 @@
+// Policy: another cache for each layer, for models whose layers differ: some see the whole text, others a window of it.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "kvcache/cache/concept.hpp"
+#include "kvcache/core/check.hpp"
+
+namespace kvcache {
+
+/// Layer l of the model is layer 0 of part l. (BlockType and ScalarType are named apart so that a cache may be made of
+/// caches like itself.)
+template <class Part, class BlockType = typename Part::Block, class ScalarType = typename Part::Scalar>
+class PerLayerCache {
+ public:
+  using Block = BlockType;
+  using Scalar = ScalarType;
+
+  /// Errors: no parts; parts of more than one layer, or of different heads.
+  explicit PerLayerCache(std::vector<Part> parts) : parts_(std::move(parts)) {
+    check(!parts_.empty(), "PerLayerCache: no parts given; one for each layer is needed");
+    for (const Part& part : parts_)
+      check(part.shape().layers == 1 && part.shape().kv_heads == parts_[0].shape().kv_heads &&
+                part.shape().head_dim == parts_[0].shape().head_dim,
+            "PerLayerCache: a part of ", part.shape().layers, " layers with ", part.shape().kv_heads, " kv heads of ",
+            part.shape().head_dim,
+            " given; each must have 1 layer, and the heads of the first: ", parts_[0].shape().kv_heads, " of ",
+            parts_[0].shape().head_dim);
+  }
+  PerLayerCache(PerLayerCache&&) = default;
+  PerLayerCache& operator=(PerLayerCache&&) = default;
+  PerLayerCache clone() const {
+    std::vector<Part> parts;
+    for (const Part& part : parts_) parts.push_back(part.clone());
+    return PerLayerCache(std::move(parts));
+  }
+
+  CacheShape shape() const { return {int(parts_.size()), parts_[0].shape().kv_heads, parts_[0].shape().head_dim}; }
+  const Part& part(int layer) const { return parts_[std::size_t(layer)]; }
+  int length(int layer) const { return part(layer).length(0); }
+  int slots(int layer) const { return part(layer).slots(0); }
+  int chunk_limit(int layer) const { return part(layer).chunk_limit(0); }
+
+  void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
+    check(layer >= 0 && layer < int(parts_.size()), "PerLayerCache: layer ", layer, " given, but the cache has ",
+          parts_.size(), "; build it with the model's shape");
+    parts_[std::size_t(layer)].append(0, first_position, keys, values);
+  }
+  template <class Visitor>
+  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    part(layer).for_each_block(0, kv_head, visit);
+  }
+  void rewind(int length) requires RewindableCache<Part> {
+    for (Part& part : parts_) part.rewind(length);
+  }
+  void clear() {
+    for (Part& part : parts_) part.clear();
+  }
+  bool learns() const requires LearningCache<Part> {
+    return std::ranges::any_of(parts_, [](const Part& part) { return part.learns(); });
+  }
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Part> {
+    if (part(layer).learns()) parts_[std::size_t(layer)].learn(0, kv_head, weights);
+  }
+  int reach() const requires BoundedCache<Part> {
+    int reach = 0;
+    for (const Part& part : parts_) reach = std::max(reach, part.reach());
+    return reach;
+  }
+  bool shifts_positions() const requires BoundedCache<Part> {
+    return std::ranges::any_of(parts_, [](const Part& part) { return part.shifts_positions(); });
+  }
+
+  MemoryUse memory() const {
+    MemoryUse memory;
+    for (const Part& part : parts_) memory += part.memory();
+    return memory;
+  }
+
+ private:
+  std::vector<Part> parts_;  // [layers]
+};
+
+}  // namespace kvcache
