@@ -5,10 +5,13 @@
 
 namespace kvcache::cli {
 
+void add_caches(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_race(CLI::App& app);
 void add_info(CLI::App& app);
 void add_memory(CLI::App& app);
+void add_plot(CLI::App& app);
+void add_quality(CLI::App& app);
 void add_tokenize(CLI::App& app);
 
 }  // namespace kvcache::cli

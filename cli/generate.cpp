@@ -101,7 +101,7 @@ void add_generate(CLI::App& app) {
   command->add_flag("--chat", choice->chat, "put the prompt as a question, in the model's chat format");
   command->add_option("--system", choice->system, "with --chat: what the model is told before the question");
   command->add_option("--tokens", choice->tokens, "how many tokens to write at most")->capture_default_str();
-  command->add_option("--cache", choice->cache, "growing, preallocated, concatenating, or none")->capture_default_str();
+  command->add_option("--cache", choice->cache, "none, or as in kvcache caches")->capture_default_str();
   SamplingOptions& sampling = choice->sampling;
   command->add_option("--temperature", sampling.temperature, "0: always the likeliest token; 1: as the model says")
       ->capture_default_str();

@@ -17,6 +17,9 @@ int main(int argc, char** argv) {
   kvcache::cli::add_generate(app);
   kvcache::cli::add_info(app);
   kvcache::cli::add_memory(app);
+  kvcache::cli::add_caches(app);
+  kvcache::cli::add_quality(app);
+  kvcache::cli::add_plot(app);
   kvcache::cli::add_tokenize(app);
   try {
     app.parse(argc, argv);

@@ -32,6 +32,11 @@ std::vector<double> Run::median_step_seconds() const {
   return medians;
 }
 
+bool Race::is_exact(const Run& run) const {
+  return !run.cached() ||
+         (!rounds(run.cache) && make_cache(run.cache, model.config.cache_shape(), 1).keeps_every_token());
+}
+
 const Run* Race::first_other_text() const {
   for (const Run& run : runs)
     if (run.ids != runs[0].ids) return &run;
@@ -61,12 +66,13 @@ void run_once(Transformer<float>& transformer, const std::vector<int>& prompt, i
 
 template <class Scalar>
 LogitDifference prove(const Model<Scalar>& model, const Race& race, const Run& run, Progress& progress) {
+  using Rows = std::conditional_t<std::is_same_v<Scalar, float>, AnyRows, FloatRows<Scalar>>;
   Transformer<Scalar> transformer(model);
   std::vector<int> text = race.prompt;
   text.insert(text.end(), run.ids.begin(), run.ids.end() - 1);  // the last token is never fed
   const CacheShape shape = model.config.cache_shape();
-  auto cache = make_cache<FloatRows<Scalar>>(run.cache, shape, int(text.size()));
-  auto scratch = make_cache<FloatRows<Scalar>>("growing", shape, 0);
+  auto cache = make_cache<Rows>(run.cache, shape, int(text.size()));
+  auto scratch = make_cache<Rows>(run.cache, shape, int(text.size()));  // read anew with what the same cache keeps
   return largest_logit_difference(transformer, cache, scratch, std::span<const int>(text), int(race.prompt.size()),
                                   [&](int) { progress.advance(); });
 }
@@ -107,6 +113,9 @@ void check_choice(const RaceChoice& choice, const ModelConfig& config) {
   for (const int n : choice.prompt_tokens) check(n >= 1, "--prompt-tokens ", n, ": at least 1 is needed");
   for (const std::string& cache : choice.caches)
     if (cache != "none") make_cache(cache, config.cache_shape(), 1);  // an unknown name is an error before any work
+  if (choice.proof != "double") return;
+  for (const std::string& cache : choice.caches)
+    if (cache != "none") make_cache<FloatRows<double>>(cache, config.cache_shape(), 1);  // formats are for floats
 }
 
 void run_race(RaceChoice choice) {
@@ -138,6 +147,7 @@ void run_race(RaceChoice choice) {
   }
   if (!choice.json.empty()) write_json(choice.json, json);
   if (!choice.csv.empty()) write_file(choice.csv, to_csv(races[0]));
+  if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(races[0])));
 }
 
 }  // namespace
@@ -157,9 +167,8 @@ void add_race(CLI::App& app) {
       ->default_str("200");
   command->add_option("--prompt-tokens", choice->prompt_tokens, "length of the prompt: it is repeated, or cut, to fit")
       ->delimiter(',');
-  command
-      ->add_option("--cache", choice->caches,
-                   "none, growing, preallocated or concatenating; may be given several times")
+  command->add_option("--cache", choice->caches, "none, or as in kvcache caches; may be given several times")
+      ->allow_extra_args(false)
       ->default_str("none growing");
   command->add_option("--repeats", choice->repeats, "how often each is run")->capture_default_str();
   command->add_option("--proof", choice->proof, "compare the logits of all steps in float, also in double, or not")
@@ -170,6 +179,7 @@ void add_race(CLI::App& app) {
   command->add_option("--seed", choice->seed, "of a shape's random weights and prompt")->capture_default_str();
   command->add_option("--json", choice->json, "write all figures to this file");
   command->add_option("--csv", choice->csv, "write milliseconds per position to this file");
+  command->add_option("--picture", choice->picture, "draw milliseconds per position to this SVG file");
   command->callback([choice] { run_race(*choice); });
 }
 

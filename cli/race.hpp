@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "common/svg_plot.hpp"
 #include "loading.hpp"
 
 namespace kvcache::cli {
 
 struct RaceChoice {
-  std::string model = "tiny", prompt = "Explain KV caching in transformers.", proof = "float", json, csv;
-  std::vector<std::string> caches;  // names of cache_names, or "none"
+  std::string model = "tiny", prompt = "Explain KV caching in transformers.", proof = "float", json, csv, picture;
+  std::vector<std::string> caches;  // as make_cache reads them, or "none"
   std::vector<int> tokens{200}, prompt_tokens;
   int repeats = 5, threads = 0;
   std::uint64_t seed = 0;
@@ -46,7 +47,8 @@ struct Race {
   std::size_t weight_bytes = 0;  // read by one step [COMPUTED]
 
   double ratio() const { return runs.front().mean() / runs.back().mean(); }
-  /// The first run that wrote something else than the first one; null if all agree.
+  bool is_exact(const Run& run) const;  // its cache keeps every token, as computed
+  /// The first run that wrote something else than the first one; null if all agree. A cache that forgets or rounds may.
   const Run* first_other_text() const;
   std::size_t formula_bytes() const {  // the last token is chosen but never fed
     return model.config.cache_shape().bytes_per_token(sizeof(float)) * (prompt.size() + std::size_t(tokens) - 1);
@@ -58,5 +60,6 @@ void print_race(const Race& race, int repeats);
 void print_table(const std::vector<Race>& races, const std::vector<int>& tokens);
 nlohmann::json to_json(const Race& race);
 std::string to_csv(const Race& race);
+SvgPlot to_plot(const Race& race);
 
 }  // namespace kvcache::cli

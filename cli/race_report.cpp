@@ -55,8 +55,9 @@ void print_proof(const Race& race) {
   fmt::print("\nProof   MEASURED\n");
   if (race.runs.size() > 1) {
     if (const Run* other = race.first_other_text())
-      fmt::print("  same tokens: NO, {} differs from {} at token {}\n", other->cache, race.runs[0].cache,
-                 first_difference(race.runs[0].ids, other->ids) + 1);
+      fmt::print("  same tokens: NO, {} differs from {} at token {}{}\n", other->cache, race.runs[0].cache,
+                 first_difference(race.runs[0].ids, other->ids) + 1,
+                 race.is_exact(*other) ? "" : " (it forgets tokens, or rounds their numbers)");
     else
       fmt::print("  same tokens: yes, all {} of {} runs\n", race.tokens, race.runs.size());
   }
@@ -82,7 +83,11 @@ void print_memory(const Race& race) {
     const MemoryUse& m = run.memory;
     if (run.cached())
       fmt::print("  {:<14} used {} ({}), reserved {}, copied to make room {}   MEASURED\n", run.cache + ":",
-                 with_commas(std::int64_t(m.used_bytes)), m.used_bytes == race.formula_bytes() ? "equal" : "NOT EQUAL",
+                 with_commas(std::int64_t(m.used_bytes)),
+                 m.used_bytes == race.formula_bytes() ? "equal"
+                 : race.is_exact(run)
+                     ? "NOT EQUAL"
+                     : fmt::format("{:.3g} of that", double(m.used_bytes) / double(race.formula_bytes())),
                  with_commas(std::int64_t(m.reserved_bytes)), with_commas(std::int64_t(m.copied_bytes)));
     else
       fmt::print("  {:<14} keeps nothing between steps; work space for keys and values within one: {}   MEASURED\n",
@@ -177,6 +182,18 @@ std::string to_csv(const Race& race) {
     for (const auto& run_medians : medians) csv += fmt::format(",{:.6g}", 1e3 * run_medians[token]);
   }
   return csv + "\n";
+}
+
+SvgPlot to_plot(const Race& race) {
+  SvgPlot plot{"Milliseconds per token, " + race.model.name + " \u00b7 MEASURED (medians)", "tokens written", "ms", {}};
+  for (const Run& run : race.runs) {
+    SvgSeries series{title(race, run), {}};
+    const std::vector<double> seconds = run.median_step_seconds();
+    for (std::size_t step = 1; step < seconds.size(); ++step)  // the first one reads the prompt
+      series.points.push_back({double(step + 1), 1e3 * seconds[step]});
+    plot.series.push_back(std::move(series));
+  }
+  return plot;
 }
 
 }  // namespace kvcache::cli

@@ -34,6 +34,17 @@ def read_texts(folder):
         yield re.sub(r"\n{3,}", "\n\n", re.sub(r" +\n", "\n", text)).strip() + "\n"
 
 
+def start_of_held_out(document):
+    """The last twentieth of every text is kept for validation."""
+    return document.rfind("\n", 0, len(document) * 19 // 20) + 1
+
+
+def make_held_out(texts):
+    """The ends of the first ten texts, which no model has seen: something to read for who measures."""
+    ends = [document[start_of_held_out(document):] for document in list(read_texts(texts))[:10]]
+    (HERE / "held_out.txt").write_text("\n".join(ends))
+
+
 def make_data(texts, work):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -48,8 +59,8 @@ def make_data(texts, work):
     tokenizer.save(str(work / "tokenizer.json"))
     end = tokenizer.token_to_id(END_OF_TEXT)
     train, held_out = [], []
-    for document in documents:  # the last twentieth of every text is kept for validation
-        cut = document.rfind("\n", 0, len(document) * 19 // 20) + 1
+    for document in documents:
+        cut = start_of_held_out(document)
         train += [end] + tokenizer.encode(document[:cut]).ids
         held_out += [end] + tokenizer.encode(document[cut:]).ids
     torch.save({"train": torch.tensor(train), "held_out": torch.tensor(held_out)}, work / "data.pt")
@@ -195,7 +206,7 @@ def export(work, name):
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("what", choices=["data", "train", "export"])
+    options.add_argument("what", choices=["data", "held-out", "train", "export"])
     options.add_argument("--texts", help="folder with the *_gut.txt files of the package shakespeare")
     options.add_argument("--work", type=Path, required=True, help="folder for what lies between the steps")
     options.add_argument("--model", choices=KV_HEADS, default="tiny")
@@ -203,6 +214,8 @@ if __name__ == "__main__":
     given = options.parse_args()
     if given.what == "data":
         make_data(given.texts, given.work)
+    elif given.what == "held-out":
+        make_held_out(given.texts)
     elif given.what == "train":
         train(given.work, given.model, given.steps)
     else:

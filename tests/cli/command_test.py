@@ -178,6 +178,90 @@ class CommandTest(unittest.TestCase):
             self.assertEqual(race["runs"][1]["memory"]["used_bytes"], 2 * 6 * kv_heads * 32 * 4 * (len(race["prompt_ids"]) + 5))
 
     # --- memory
+    def test_race_takes_caches_that_forget_and_round_and_says_so(self):
+        printed = self.output("race", "--tokens", "60", "--repeats", "1", "--cache", "none", "--cache",
+                              "window:sinks=0,recent=4", "--cache", "paged:page=4", "--cache", "growing:format=q4_0",
+                              "--picture", self.path("race.svg"), "--json", self.path("out.json"))
+        self.assertIn("same tokens: NO, window:sinks=0,recent=4 differs from none at token", printed)
+        self.assertIn("(it forgets tokens, or rounds their numbers)", printed)
+        runs = {run["cache"]: run for run in json.loads(Path(self.path("out.json")).read_text())["runs"]}
+        self.assertEqual(runs["paged:page=4"]["generated_ids"], runs["none"]["generated_ids"])
+        self.assertEqual(runs["window:sinks=0,recent=4"]["memory"]["used_bytes"], 2 * 6 * 2 * 32 * 4 * 4)
+        self.assertEqual(runs["growing:format=q4_0"]["memory"]["used_bytes"] * 32 * 4,
+                         runs["paged:page=4"]["memory"]["used_bytes"] * 18)
+        picture = Path(self.path("race.svg")).read_text()
+        self.assertTrue(picture.startswith("<svg") and picture.count("<polyline") == 4)
+
+    # --- caches and quality
+    def test_caches_lists_policies_and_formats_with_their_bytes(self):
+        printed = self.output("caches", "--model", "tiny")
+        for name in ("growing", "preallocated", "concatenating", "window", "paged", "heavy-hitter", "random",
+                     "offloaded", "layers", "kivi"):
+            self.assertRegex(printed, f"(?m)^{name} ")
+        lines = {line.split()[0]: line.split()[1] for line in printed.splitlines() if line and line[0] != " "}
+        numbers = 2 * 6 * 2 * 32
+        self.assertEqual([lines[f] for f in ("f32", "f16", "bf16", "int8", "int4", "q8_0", "q4_0")],
+                         [f"{n:,}" for n in (4 * numbers, 2 * numbers, 2 * numbers, numbers * 36 // 32,
+                                             numbers * 20 // 32, numbers * 34 // 32, numbers * 18 // 32)])
+        for file in set(part for part in printed.split() if part.startswith("include/")):
+            self.assertTrue((Path(__file__).parents[2] / file).exists(), file)
+
+    def test_quality_compares_caches_along_a_text(self):
+        text = self.path("text.txt")
+        Path(text).write_text("To be, or not to be, that is the question. " * 12)
+        printed = self.output("quality", "--text", text, "--tokens", "150", "--cache", "growing", "--cache", "paged",
+                              "--cache", "window:sinks=2,recent=14", "--cache", "window", "--cache",
+                              "heavy-hitter:budget=16", "--cache", "growing:format=int8", "--json",
+                              self.path("out.json"), "--csv", self.path("out.csv"), "--picture", self.path("out.svg"))
+        self.assertIn("note: window never evicted a token", printed)
+        done = json.loads(Path(self.path("out.json")).read_text())
+        self.assertEqual(done["tokens"], 150)
+        runs = {run["cache"]: run for run in done["runs"]}
+        growing, paged, window = runs["growing"], runs["paged"], runs["window:sinks=2,recent=14"]
+        self.assertEqual((growing["kl_divergence"], growing["top1_agreement"], growing["evictions"]), (0, 1, 0))
+        self.assertAlmostEqual(paged["mean_nll"], growing["mean_nll"], places=5)
+        self.assertLess(paged["kl_divergence"], 1e-9)
+        self.assertEqual(window["evictions"], 149 - 16)
+        self.assertEqual(runs["heavy-hitter:budget=16"]["evictions"], 149 - 16)
+        self.assertEqual(window["used_bytes"], 16 * 2 * 6 * 2 * 32 * 4)
+        self.assertGreater(window["kl_divergence"], 1e-3)
+        self.assertLess(0, runs["growing:format=int8"]["kl_divergence"])
+        self.assertLess(runs["growing:format=int8"]["kl_divergence"], 1e-3)
+        losses = [line.split(",") for line in Path(self.path("out.csv")).read_text().replace('"window:sinks=2,', '"window:').splitlines()]
+        self.assertEqual(len(losses), 150)
+        self.assertAlmostEqual(sum(float(line[1]) for line in losses[1:]) / 149, growing["mean_nll"], places=4)
+        self.assertEqual(Path(self.path("out.svg")).read_text().count("<polyline"), 6)
+
+    def test_quality_can_compare_against_another_cache_than_the_first(self):
+        text = self.path("text.txt")
+        Path(text).write_text("Shall I compare thee to a summer's day? " * 5)
+        done = self.json("quality", "--text", text, "--cache", "window:sinks=0,recent=8", "--against", "growing")
+        self.assertEqual([run["cache"] for run in done["runs"]], ["growing", "window:sinks=0,recent=8"])
+        self.assertEqual(done["against"], "growing")
+
+    def test_a_window_with_shifted_positions_reads_far_beyond_the_models_positions(self):
+        text = self.path("text.txt")
+        Path(text).write_text((Path(__file__).parents[2] / "models/held_out.txt").read_text()[:6000])
+        self.refused("but with growing the model can read 1024", "quality", "--text", text, "--cache", "growing")
+        cache = "window:sinks=4,recent=252,positions=shifted"
+        done = self.json("quality", "--text", text, "--tokens", "2200", "--cache", cache)
+        self.assertLess(done["runs"][0]["mean_nll"], 3.4)  # 3.0 on what the model was made for; noise would be 6.9
+        self.assertEqual(done["runs"][0]["used_bytes"], 256 * 3072)
+        ids = self.json("generate", "--tokens", "1300", "--cache", cache)["generated_ids"]
+        self.assertGreater(len(ids), 1)
+
+    def test_plot_draws_a_csv_file(self):
+        Path(self.path("in.csv")).write_text('x,"a, b",a error,c\n1,2,,3\n2,4,,\n4,8,,5\n')
+        self.output("plot", self.path("in.csv"), self.path("out.svg"), "--title", "A <title>", "--log-x", "--marks")
+        picture = Path(self.path("out.svg")).read_text()
+        self.assertIn("A &lt;title&gt;", picture)
+        self.assertEqual(picture.count("<polyline"), 3)
+        self.assertEqual(picture.count("<circle"), 5)
+        Path(self.path("in.csv")).write_text("x,y,y error\n1,2,0.5\n2,x,1\n")
+        self.refused('line 3: "x" is no number', "plot", self.path("in.csv"), self.path("out.svg"))
+        Path(self.path("in.csv")).write_text("x,y\n1\n")
+        self.refused("line 2: 1 cells, but the first line has 2", "plot", self.path("in.csv"), self.path("out.svg"))
+
     def test_memory_knows_the_bytes_of_well_known_models(self):
         published = {  # bytes a token in f32, f16, q8_0 and q4_0
             "gpt2": "73,728 36,864 19,584 10,368", "gpt2-medium": "196,608 98,304 52,224 27,648",

@@ -1,0 +1,67 @@
+// kvcache caches: which caches and formats there are, what each keeps, what it costs, and where to read it.
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "commands.hpp"
+#include "common/model_choice.hpp"
+#include "common/readable.hpp"
+
+namespace kvcache::cli {
+namespace {
+
+/// Bytes that a token takes in the whole model, as a cache counts them itself. [COMPUTED]
+double bytes_per_token(const ModelConfig& config, const std::string& cache, int tokens) {
+  auto one = make_cache(cache, config.cache_shape(), tokens);
+  const Matrix<float> rows = Matrix<float>::Zero(1, config.kv_size());
+  for (int l = 0; l < config.layers; ++l)
+    for (int p = 0; p < tokens; ++p) one.append(l, p, in(rows), in(rows));
+  return double(one.memory().used_bytes) / tokens;
+}
+
+void print_caches(const std::string& model) {
+  const ModelChoice chosen = choose_model(model);
+  const ModelConfig& c = chosen.config;
+  fmt::print("POLICY:OPTION=VALUE,OPTION=VALUE   Options are shown as they are if left out.\n\n");
+  std::vector<CacheName> names(cache_names.begin(), cache_names.end());
+  names.push_back(cache_of_layers);
+  for (const CacheName& cache : names) {
+    fmt::print("{:<14} keeps {}\n", cache.name, cache.what);
+    if (*cache.options) fmt::print("{:<14}   options: {}\n", "", cache.options);
+    fmt::print("{:<14}   include/kvcache/{}\n", "", cache.file);
+  }
+  fmt::print("\nFormats of keys and values, for every policy: format=F, or keys=F and values=F.\n");
+  fmt::print("Bytes a token for {}: {} layers, {} kv heads of {}   COMPUTED\n\n", chosen.name, c.layers, c.kv_heads,
+             c.head_dim);
+  const auto line = [](const std::string& name, const std::string& bytes, const std::string& what) {
+    fmt::print("{:<14} {:>10}  {}\n", name, bytes, what);
+  };
+  const auto price = [&](const std::string& cache, int tokens) {
+    return with_commas(std::int64_t(bytes_per_token(c, cache, tokens) + 0.5));
+  };
+  for (const RowFormat* format : row_formats::all)
+    line(format->name,
+         c.head_dim % format->multiple_of == 0 ? price(std::string("growing:format=") + format->name, 1) : "-",
+         format->what);
+  fmt::print("{:<14} include/kvcache/cache/rows/row_format.hpp\n\n", "");
+  fmt::print("For growing only, whose rows come in order and stay:\n");
+  for (const int bits : {8, 4, 2})
+    line("kivi", price(fmt::format("growing:format=kivi,bits={},residual=0", bits), 321),
+         fmt::format("bits={}: keys per channel, values per token, and the newest tokens whole", bits));
+  fmt::print(
+      "{:<14}   options: bits=4, or key-bits=4,value-bits=4; group=32,residual=32,keys-per=channel,values-per=token\n"
+      "{:<14}   include/kvcache/cache/rows/kivi_rows.hpp\n",
+      "", "");
+}
+
+}  // namespace
+
+void add_caches(CLI::App& app) {
+  auto model = std::make_shared<std::string>("tiny");
+  CLI::App* command = app.add_subcommand("caches", "List caches and formats: what each keeps, costs, and where it is");
+  command->footer("Example: kvcache caches --model smollm2");
+  command->add_option("--model", *model, "the model whose bytes are shown")->capture_default_str();
+  command->callback([model] { print_caches(*model); });
+}
+
+}  // namespace kvcache::cli

@@ -1,0 +1,198 @@
+// kvcache quality: reads a text token by token, with several caches, and says how well each foresaw the next token.
+#include "kvcache/observe/quality.hpp"
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <memory>
+
+#include "commands.hpp"
+#include "common/readable.hpp"
+#include "common/svg_plot.hpp"
+#include "json_output.hpp"
+#include "loading.hpp"
+
+namespace kvcache::cli {
+namespace {
+
+struct QualityChoice {
+  std::string model = "tiny", text, against, json, csv, picture;
+  std::vector<std::string> caches;
+  int tokens = 0, threads = 0;
+  WeightsChoice weights;
+};
+
+/// One cache on its way through the text.
+struct QualityRun {
+  std::string name;
+  AnyCache<AnyRows> cache;
+  std::shared_ptr<std::int64_t> evictions;  // rows forgotten, in all layers
+  std::vector<float> logits;
+  Quality quality;
+  double seconds = 0;  // [MEASURED]
+};
+
+QualityRun make_run(const std::string& name, CacheShape shape, int tokens) {
+  // The listener is called by the cache that is moved around here: it lives as long as the counter.
+  struct Listening {
+    std::int64_t evictions = 0;
+    std::function<void(const PolicyEvent&)> listener;
+  };
+  const auto listening = std::make_shared<Listening>();
+  listening->listener = [count = &listening->evictions](const PolicyEvent& event) {
+    *count += std::holds_alternative<Evicted>(event);
+  };
+  auto cache = make_cache(name, shape, tokens, MaybeObserver{&listening->listener});
+  return {name, std::move(cache), {listening, &listening->evictions}, {}, {}};
+}
+
+std::vector<int> read_text(const QualityChoice& choice, const ModelChoice& chosen) {
+  check(!chosen.is_shape(), "quality: ", choice.model, " has random weights and foresees nothing; give a model");
+  const MappedFile file(choice.text);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::vector<int> ids = load_tokenizer(chosen)->encode(text);
+  check(ids.size() >= 2, "quality: ", choice.text, " has ", ids.size(), " tokens; at least 2 are needed");
+  check(choice.tokens == 0 || choice.tokens >= 2, "--tokens ", choice.tokens, ": at least 2 are needed");
+  if (choice.tokens > 0) {
+    check(choice.tokens <= std::ssize(ids), "--tokens ", choice.tokens, ": ", choice.text, " has only ", ids.size());
+    ids.resize(std::size_t(choice.tokens));
+  }
+  return ids;
+}
+
+void print_table(const std::vector<QualityRun>& runs, int predicted) {
+  std::size_t width = 5;
+  for (const QualityRun& run : runs) width = std::max(width, run.name.size());
+  fmt::print("{:<{}} {:>16} {:>10} {:>19} {:>13} {:>12} {:>9} {:>8}\n", "cache", width, "loss (nats)", "perplexity",
+             "KL divergence", "same top", "bytes", "evicted", "seconds");
+  for (const QualityRun& run : runs) {
+    const Quality& q = run.quality;
+    const std::int64_t evicted = *run.evictions / run.cache.shape().layers;
+    fmt::print("{:<{}} {:>8.4f} ± {:<5.3f} {:>10.3f} {:>9.2g} ± {:<7.1g} {:>6.2f} ± {:<4.2f} {:>12} {:>9} {:>8.2f}\n",
+               run.name, width, q.loss().mean(), q.loss().standard_error(), q.perplexity(), q.divergence().mean(),
+               q.divergence().standard_error(), 100 * q.agreement().mean(), 100 * q.agreement().standard_error(),
+               with_commas(std::int64_t(run.cache.memory().used_bytes)), with_commas(evicted), run.seconds);
+  }
+  fmt::print(
+      "\nloss, KL divergence and same top (%): means over {} tokens ± their standard error, as if tokens did not "
+      "depend\n"
+      "on each other; divergence and same top against {}; evicted: tokens forgotten, the mean of the layers   "
+      "MEASURED\n",
+      with_commas(predicted), runs[0].name);
+  for (const QualityRun& run : runs)
+    if (*run.evictions == 0 && !run.cache.keeps_every_token())
+      fmt::print("note: {} never evicted a token: the text is not longer than what it keeps\n", run.name);
+}
+
+nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun>& runs, int tokens) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const QualityRun& run : runs) {
+    const Quality& q = run.quality;
+    list.push_back({{"cache", run.name},
+                    {"mean_nll", q.loss().mean()},
+                    {"perplexity", q.perplexity()},
+                    {"standard_error", q.loss().standard_error()},
+                    {"kl_divergence", q.divergence().mean()},
+                    {"kl_divergence_error", q.divergence().standard_error()},
+                    {"top1_agreement", q.agreement().mean()},
+                    {"top1_agreement_error", q.agreement().standard_error()},
+                    {"used_bytes", run.cache.memory().used_bytes},
+                    {"evictions", *run.evictions / run.cache.shape().layers},
+                    {"seconds", run.seconds}});
+  }
+  return {
+      {"model", choice.model}, {"text", choice.text}, {"tokens", tokens}, {"against", runs[0].name}, {"runs", list}};
+}
+
+std::string to_csv(const std::vector<QualityRun>& runs) {
+  std::string csv = "token";
+  for (const QualityRun& run : runs) csv += ",\"" + run.name + "\"";
+  for (std::size_t t = 0; t < runs[0].quality.losses().size(); ++t) {
+    csv += fmt::format("\n{}", t + 1);
+    for (const QualityRun& run : runs) csv += fmt::format(",{:.6g}", run.quality.losses()[t]);
+  }
+  return csv + "\n";
+}
+
+/// How much worse than the first each is, up to each token of the text: single tokens jump too much to be seen.
+SvgPlot to_plot(const std::vector<QualityRun>& runs, const std::string& model) {
+  const std::vector<double>& reference = runs[0].quality.losses();
+  SvgPlot plot{"Mean loss more than " + runs[0].name + ", " + model + " \u00b7 MEASURED",
+               "tokens read",
+               "nats a token",
+               {},
+               /*y_from_zero*/ false};
+  for (const QualityRun& run : runs) {
+    SvgSeries series{run.name, {}};
+    Spread more;
+    for (std::size_t t = 0; t < reference.size(); ++t) {
+      more.add(run.quality.losses()[t] - reference[t]);
+      if ((t + 1) % std::max<std::size_t>(1, reference.size() / 200) == 0)
+        series.points.push_back({double(t + 1), more.mean()});
+    }
+    plot.series.push_back(std::move(series));
+  }
+  return plot;
+}
+
+void run_quality(QualityChoice choice) {
+  choose_threads(choice.threads);
+  const ModelChoice chosen = choose_model(choice.model);
+  if (choice.caches.empty()) choice.caches = {"growing"};
+  if (choice.against.empty()) choice.against = choice.caches[0];
+  std::erase(choice.caches, choice.against);
+  choice.caches.insert(choice.caches.begin(), choice.against);
+  const std::vector<int> ids = read_text(choice, chosen);
+  std::vector<QualityRun> runs;  // the one that the others are compared with is the first
+  for (const std::string& name : choice.caches)
+    runs.push_back(make_run(name, chosen.config.cache_shape(), int(ids.size())));
+  for (const QualityRun& run : runs)
+    check(std::ssize(ids) - 1 <= longest_text(chosen.config, run.cache), "quality: the text has ", ids.size(),
+          " tokens, but with ", run.name, " the model can read ", longest_text(chosen.config, run.cache),
+          "; give --tokens");
+
+  const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
+  Transformer<float> transformer(model);
+  {
+    Progress progress("reading", (std::ssize(ids) - 1) * std::ssize(runs));
+    for (std::size_t t = 0; t + 1 < ids.size(); ++t)
+      for (QualityRun& run : runs) {  // all at the same token, so that whatever slows the machine meets all
+        const auto start = Timed::Clock::now();
+        const auto logits = transformer.step(run.cache, std::span(ids).subspan(t, 1));
+        run.seconds += std::chrono::duration<double>(Timed::Clock::now() - start).count();
+        run.logits.assign(logits.begin(), logits.end());
+        run.quality.add<float>(run.logits, runs[0].logits, ids[t + 1]);
+        progress.advance();
+      }
+  }
+  fmt::print("{}\n{}: {} tokens\n\n", chosen.described(), choice.text, with_commas(std::ssize(ids)));
+  print_table(runs, int(ids.size()) - 1);
+  if (!choice.json.empty()) write_json(choice.json, to_json(choice, runs, int(ids.size())));
+  if (!choice.csv.empty()) write_file(choice.csv, to_csv(runs));
+  if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(runs, choice.model)));
+}
+
+}  // namespace
+
+void add_quality(CLI::App& app) {
+  auto choice = std::make_shared<QualityChoice>();
+  CLI::App* command = app.add_subcommand("quality", "What caches that forget or round cost: loss, divergence, bytes");
+  command->footer(
+      "Example: kvcache quality --model smollm2 --text book.txt --tokens 1000 --cache growing\n"
+      "                         --cache window:sinks=4,recent=252 --cache window:sinks=0,recent=256");
+  command->add_option("--model", choice->model, model_help)->capture_default_str();
+  command->add_option("--text", choice->text, "the file to read")->required();
+  command->add_option("--cache", choice->caches, "as in kvcache caches; may be given several times")
+      ->allow_extra_args(false)
+      ->default_str("growing");
+  command->add_option("--against", choice->against, "the cache to compare with; default: the first one");
+  command->add_option("--tokens", choice->tokens, "how many tokens of the text; default: all");
+  choice->weights.add_to(*command);
+  command->add_option("--threads", choice->threads, "threads to use; default: all cores");
+  command->add_option("--json", choice->json, "write all figures to this file");
+  command->add_option("--csv", choice->csv, "write the loss of each token to this file");
+  command->add_option("--picture", choice->picture, "draw how much worse than the first each is to this SVG file");
+  command->callback([choice] { run_quality(*choice); });
+}
+
+}  // namespace kvcache::cli
