@@ -70,6 +70,7 @@ class Trial {
     attempt(8, &Trial::any_chunking);
     if (make_()->can_rewind() && policy_.rewinds) attempt(9, &Trial::rewinding);
     attempt(10, &Trial::several_readers);
+    if (make_()->can_save()) attempt(12, &Trial::saving);
     return breaches_;
   }
 
@@ -311,6 +312,46 @@ class Trial {
       const Outputs expected = feed(*never, mixed, n, tokens_, {3}), got = feed(*cache, mixed, n, tokens_, {3});
       if (!(worst(got, expected) == 0)) breach(9, "after rewind(", n, "), attention over other tokens differs");
       same_rows(9, *cache, read_all(*never), "after rewind and other tokens");
+    }
+  }
+
+  void saving() {
+    for (const int n : {0, 1, tokens_ / 2, tokens_ - 1}) {
+      const Cache origin = make_(), loaded = make_();
+      feed(*origin, a_, 0, n), feed(*loaded, b_, 0, tokens_ / 3);
+      const auto saved = origin->save();
+      loaded->load(saved);
+      for (int l = 0; l < shape_.layers; ++l)
+        if (loaded->length(l) != n) breach(12, "after loading ", n, " tokens, length says ", loaded->length(l));
+      same_rows(12, *loaded, read_all(*origin), "after load(save())");
+      if (loaded->memory().used_bytes != origin->memory().used_bytes)
+        breach(12, "after load(save()), ", loaded->memory().used_bytes, " bytes are used instead of ",
+               origin->memory().used_bytes);
+      if (loaded->save() != saved) breach(12, "what was loaded is saved as other bytes");
+      const Outputs expected = feed(*origin, a_, n, tokens_), got = feed(*loaded, a_, n, tokens_);
+      if (!(worst(got, expected) == 0))
+        breach(12, "after ", n, " tokens were loaded, attention over those that follow differs by ",
+               worst(got, expected));
+      same_rows(12, *loaded, read_all(*origin), "after load(save()) and other tokens");
+    }
+    const Cache origin = make_();
+    feed(*origin, a_, 0, tokens_ / 2);
+    const auto saved = origin->save();
+    refuses_what_was_cut_off(saved);
+  }
+  void refuses_what_was_cut_off(const std::vector<std::byte>& saved) {
+    const Cache cache = make_();
+    for (std::size_t part = 0; part < 8; ++part) {  // of eight
+      feed(*cache, b_, 0, 3);
+      bool refused = false;
+      try {
+        cache->load(std::span(saved).first(saved.size() * part / 8));
+      } catch (const kvcache::Error&) {
+        refused = true;
+      }
+      const bool is_empty = cache->length(0) == 0 && cache->memory().used_bytes == 0;
+      if (!refused) return breach(12, part, " eighths of the saved bytes were loaded without an error");
+      if (!is_empty) return breach(12, "after bytes that were cut off, the cache holds ", cache->length(0), " tokens");
     }
   }
 

@@ -21,6 +21,8 @@
 //  9  rewind(n) then append equals never having appended what was taken back. (Only if it can rewind.)
 // 10  for_each_block may be called by several threads at once.
 // 11  No two rows of a head lie in one slot, and every slot is one of the layer's slots().
+// 12  load(save()) reads back the same rows, and attention over what follows is the same, bit for bit; bytes that were
+//     cut off are refused and leave the cache empty. (Only if it can be saved.)
 //
 // Rows are read through the two products that attention uses, with unit vectors, so any format can be read.
 // The laws themselves are in cache_laws.cpp, compiled once for all caches; allocations.cpp is needed too.
@@ -30,6 +32,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -94,6 +97,9 @@ struct Subject {
   virtual void rewind(int length) = 0;
   virtual bool computes_in_double() const = 0;
   virtual bool can_rewind() const = 0;
+  virtual bool can_save() const = 0;
+  virtual std::vector<std::byte> save() const = 0;
+  virtual void load(std::span<const std::byte> saved) = 0;
   virtual std::unique_ptr<Subject> clone() const = 0;
   virtual std::unique_ptr<Subject> fork() = 0;  // null if it cannot
   virtual std::unique_ptr<Subject> move() = 0;
@@ -122,6 +128,17 @@ class SubjectOf : public Subject {
   }
   bool computes_in_double() const override { return sizeof(Scalar) == sizeof(double); }
   bool can_rewind() const override { return kvcache::RewindableCache<Cache>; }
+  bool can_save() const override { return kvcache::SavableCache<Cache>; }
+  std::vector<std::byte> save() const override {
+    kvcache::ByteWriter to;
+    if constexpr (kvcache::SavableCache<Cache>) cache_.save(to);
+    return {to.written().begin(), to.written().end()};
+  }
+  void load(std::span<const std::byte> saved) override {
+    kvcache::ByteReader from(saved);
+    if constexpr (kvcache::SavableCache<Cache>) cache_.load(from);
+    from.check_finished();
+  }
   std::unique_ptr<Subject> clone() const override { return std::make_unique<SubjectOf>(cache_.clone()); }
   std::unique_ptr<Subject> fork() override {
     if constexpr (requires(Cache & cache) {

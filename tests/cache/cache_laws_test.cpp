@@ -57,6 +57,9 @@ TEST_CASE("each law refuses the caches that break it") {
            {Fault::one_reader_only, 10, "several threads at once"},
            {Fault::shares_slots, 11, "lie in slot 0"},
            {Fault::slots_beyond_room, 11, "but there are only"},
+           {Fault::load_keeps_rows, 12, "after loading 0 tokens, length says 13"},
+           {Fault::load_loses_a_row, 12, "after loading 1 tokens, length says 0"},
+           {Fault::load_takes_any_bytes, 12, "0 eighths of the saved bytes were loaded without an error"},
        }) {
     if (c.law == 4 && !allocations::counting()) {
       MESSAGE("law 4 not checked: allocations cannot be counted in this build");

@@ -28,6 +28,9 @@ enum class Fault {
   one_reader_only,        // law 10
   shares_slots,           // law 11
   slots_beyond_room,      // law 11
+  load_keeps_rows,        // law 12
+  load_loses_a_row,       // law 12
+  load_takes_any_bytes,   // law 12
 };
 
 class WrongCache {
@@ -128,6 +131,21 @@ class WrongCache {
     else
       inner_->clear();
   }
+  void save(kvcache::ByteWriter& to) const { inner_->save(to); }
+  void load(kvcache::ByteReader& from) {
+    if (fault_ == Fault::load_keeps_rows) {
+      from.bytes(from.left());
+      return;
+    }
+    try {
+      inner_->load(from);
+    } catch (const kvcache::Error&) {
+      if (fault_ != Fault::load_takes_any_bytes) throw;
+      from.bytes(from.left());
+    }
+    const int length = inner_->length(0);
+    if (fault_ == Fault::load_loses_a_row && length > 0) inner_->rewind(length - 1);
+  }
   void rewind(int length) {
     if (fault_ != Fault::rewind_keeps_rows) inner_->rewind(length + (fault_ == Fault::rewind_miscounts && length == 1));
   }
@@ -139,4 +157,4 @@ class WrongCache {
   bool cleared_ = false;
 };
 
-static_assert(kvcache::RewindableCache<WrongCache>);
+static_assert(kvcache::RewindableCache<WrongCache> && kvcache::SavableCache<WrongCache>);

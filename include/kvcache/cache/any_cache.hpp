@@ -90,6 +90,12 @@ class AnyCache {
   void clear() {
     visit([](auto& cache) { cache.clear(); });
   }
+  void save(ByteWriter& to) const requires SavableRows<Rows> {
+    visit([&](const auto& cache) { cache.save(to); });
+  }
+  void load(ByteReader& from) requires SavableRows<Rows> {
+    visit([&](auto& cache) { cache.load(from); });
+  }
   MemoryUse memory() const {
     return visit([](const auto& cache) { return cache.memory(); });
   }

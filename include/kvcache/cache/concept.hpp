@@ -8,8 +8,10 @@
 
 #include <climits>
 #include <concepts>
+#include <string>
 
 #include "kvcache/cache/shape.hpp"
+#include "kvcache/core/byte_stream.hpp"
 #include "kvcache/core/matrix.hpp"
 #include "kvcache/core/memory_use.hpp"
 
@@ -63,6 +65,7 @@ concept StorableRows = SlotRows<R> && requires(R& rows, const R& view, int n, st
   {
     view.saved_block(from, /*slots saved*/ n, /*kv head*/ n, /*first of them*/ n, /*rows*/ n)
     } -> std::same_as<typename R::Block>;
+  { view.format() } -> std::convertible_to<std::string>;  // in words; bytes of one format mean nothing in another
 };
 
 /// Rows that are packed several at a time, by the store itself, while they come in order.
@@ -74,6 +77,16 @@ concept GroupedRows = detail::Rows<R> && requires(const R& view, int n) {
   { view.used_bytes(/*slots*/ n) } -> std::convertible_to<std::size_t>;
   { view.reserved_bytes() } -> std::convertible_to<std::size_t>;
 };
+
+/// Grouped rows that can be saved whole, to go on from later.
+template <class R>
+concept SavableGroups = GroupedRows<R> && requires(R& rows, const R& view, int n, ByteWriter& to, ByteReader& from) {
+  { view.save(/*slots written*/ n, to) } -> std::same_as<void>;
+  { rows.load(/*slots written*/ n, /*slots to have*/ n, from) } -> std::same_as<void>;
+  { view.format() } -> std::convertible_to<std::string>;
+};
+template <class R>
+concept SavableRows = StorableRows<R> || SavableGroups<R>;
 
 /// How the rows of one layer are written: f32, int8... It knows formats and no policy. Each kv head has its rows in one
 /// piece, [kv_heads, slots, head_dim], so that a head reads memory in order.
@@ -130,6 +143,15 @@ concept KeyValueCache = std::movable<C> && !std::copyable<C> && KeyValueBlock<ty
 template <class C>
 concept RewindableCache = KeyValueCache<C> && requires(C& cache, int length) {
   cache.rewind(/*tokens to keep*/ length);
+};
+
+/// A cache that can be written down and read back, by one that was made alike: attention over what it loaded, and over
+/// all that follows, is the same bit for bit. So is what it forgets next.
+template <class C>
+concept SavableCache = KeyValueCache<C> && requires(C& cache, const C& view, ByteWriter& to, ByteReader& from) {
+  { view.save(to) } -> std::same_as<void>;  // between steps: all layers hold the same tokens
+  /// Replaces what the cache holds. Bytes that do not fit are an Error, and leave it empty.
+  { cache.load(from) } -> std::same_as<void>;
 };
 
 /// A cache that wants to know how much attention each row got, to decide what to keep. It is told after each piece of

@@ -8,6 +8,7 @@
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
+#include "kvcache/cache/saved_cache.hpp"
 
 namespace kvcache {
 
@@ -97,6 +98,32 @@ class ContiguousCache {
   }
   void clear() { forget_from(0, Reason::cleared); }
 
+  /// How much room there is for more tokens is not part of it: each of the three loads what another has saved.
+  void save(ByteWriter& to) const requires SavableRows<Rows> {
+    const int length = detail::begin_save(to, *this, saved_kind());
+    for (const Rows& layer : rows_)
+      if constexpr (GroupedRows<Rows>)
+        layer.save(length, to);
+      else
+        detail::save_rows(layer, 0, length, to);
+  }
+  void load(ByteReader& from) requires SavableRows<Rows> {
+    detail::load_or_clear(*this, [&] {
+      const int length = detail::begin_load(from, saved_kind());
+      for (std::size_t l = 0; l < rows_.size(); ++l) {
+        Rows& layer = rows_[l];
+        if constexpr (GroupedRows<Rows>) {
+          layer.load(length, Growth::room(layer.slots(), length), from);
+        } else {
+          from.check_left(std::size_t(length), layer.bytes_per_slot());
+          if (const int room = Growth::room(layer.slots(), length); room != layer.slots()) layer.resize(room, 0);
+          detail::load_rows(layer, 0, length, from);
+        }
+        length_[l] = length;
+      }
+    });
+  }
+
   MemoryUse memory() const {
     MemoryUse memory;
     for (std::size_t l = 0; l < rows_.size(); ++l) {
@@ -109,6 +136,7 @@ class ContiguousCache {
 
  private:
   ContiguousCache(const ContiguousCache&) = default;  // only for clone(): a copy must be asked for by name
+  std::string saved_kind() const { return detail::saved_kind(rows_[0], shape_, "every token in one piece"); }
   void forget_from(int first, Reason reason) {
     for (int l = 0; l < shape_.layers; ++l) {
       int& tokens = length_[std::size_t(l)];
@@ -133,6 +161,6 @@ template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
 using PreallocatedCache = ContiguousCache<Rows, NeverGrow, Watch>;
 
 static_assert(RewindableCache<ConcatenatingCache<>> && RewindableCache<GrowingCache<>> &&
-              RewindableCache<PreallocatedCache<>>);
+              RewindableCache<PreallocatedCache<>> && SavableCache<GrowingCache<>>);
 
 }  // namespace kvcache

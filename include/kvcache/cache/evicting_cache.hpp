@@ -3,12 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
+#include "kvcache/cache/saved_cache.hpp"
 #include "kvcache/core/random.hpp"
 
 namespace kvcache {
@@ -21,6 +24,8 @@ struct LeastAttended {
   static constexpr Reason reason = Reason::least_attended;
   explicit LeastAttended(int /*layer*/) {}
   double score(double attention) { return attention; }
+  std::uint64_t state() const { return 0; }
+  void restore(std::uint64_t) {}
 };
 /// Chance decides: what the rule above must be better than.
 struct ByLot {
@@ -30,6 +35,8 @@ struct ByLot {
   explicit ByLot(int layer) : random(std::uint64_t(layer)) {}
   Random random;
   double score(double) { return random.uniform(); }
+  std::uint64_t state() const { return random.state(); }
+  void restore(std::uint64_t state) { random = Random(state); }
 };
 
 struct EvictionOptions {
@@ -111,6 +118,31 @@ class EvictingCache {
     }
   }
 
+  /// Slot by slot, with what decides who goes next: positions, attention, the state of chance.
+  void save(ByteWriter& to) const requires SavableRows<Rows> {
+    detail::begin_save(to, *this, saved_kind());
+    for (const Layer& layer : layers_) {
+      const std::size_t kept = std::size_t(this->kept(layer));
+      to.number(layer.choice.state());
+      to.bytes(std::as_bytes(std::span(layer.positions).first(kept)));
+      to.bytes(std::as_bytes(std::span(layer.attention).first(kept)));
+      detail::save_rows(layer.rows, 0, int(kept), to);
+    }
+  }
+  void load(ByteReader& from) requires SavableRows<Rows> {
+    detail::load_or_clear(*this, [&] {
+      const int length = detail::begin_load(from, saved_kind()), kept = std::min(length, eviction_.budget);
+      for (Layer& layer : layers_) {
+        layer.choice.restore(from.number<std::uint64_t>());
+        for (int slot = 0; slot < kept; ++slot) layer.positions[std::size_t(slot)] = from.number<int>();
+        for (int slot = 0; slot < kept; ++slot) layer.attention[std::size_t(slot)] = from.number<double>();
+        check_positions(std::span(layer.positions).first(std::size_t(kept)), length, from.name());
+        detail::load_rows(layer.rows, 0, kept, from);
+        layer.length = length;
+      }
+    });
+  }
+
   MemoryUse memory() const {
     MemoryUse memory;
     for (const Layer& layer : layers_) {
@@ -130,6 +162,18 @@ class EvictingCache {
     int length;  // tokens ever appended
   };
   EvictingCache(const EvictingCache&) = default;  // only for clone()
+  std::string saved_kind() const {
+    return detail::saved_kind(layers_[0].rows, shape_, Choice::name, " of ", eviction_.budget, " tokens, ",
+                              eviction_.recent, " of them recent");
+  }
+  static void check_positions(std::span<const int> positions, int length, const std::string& where) {
+    std::vector<int> sorted(positions.begin(), positions.end());
+    std::ranges::sort(sorted);
+    check(std::ranges::adjacent_find(sorted) == sorted.end() &&
+              (sorted.empty() || (sorted.front() >= 0 && sorted.back() < length)),
+          where, ": the saved slots do not hold ", positions.size(), " different tokens of a text of ", length,
+          "; the bytes are broken");
+  }
   const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
   int kept(const Layer& layer) const { return std::min(layer.length, eviction_.budget); }
   /// The slot to write over: of the token with the lowest score among those that will not be recent with the next.
@@ -155,6 +199,6 @@ using HeavyHitterCache = EvictingCache<Rows, LeastAttended, Watch>;
 template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
 using RandomCache = EvictingCache<Rows, ByLot, Watch>;
 
-static_assert(LearningCache<HeavyHitterCache<>> && KeyValueCache<RandomCache<>> && !LearningCache<RandomCache<>>);
+static_assert(LearningCache<HeavyHitterCache<>> && SavableCache<HeavyHitterCache<>> && SavableCache<RandomCache<>> && !LearningCache<RandomCache<>>);
 
 }  // namespace kvcache

@@ -147,6 +147,6 @@ inline bool rounds(std::string_view text) {
 }
 
 static_assert(RewindableCache<AnyCache<AnyRows>> && LearningCache<AnyCache<AnyRows>> &&
-              BoundedCache<AnyCache<AnyRows>>);
+              BoundedCache<AnyCache<AnyRows>> && SavableCache<AnyCache<AnyRows>>);
 
 }  // namespace kvcache

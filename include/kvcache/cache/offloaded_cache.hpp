@@ -12,6 +12,7 @@
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
+#include "kvcache/cache/saved_cache.hpp"
 #include "kvcache/core/slow_memory.hpp"
 
 namespace kvcache {
@@ -99,6 +100,32 @@ class OffloadedCache {
   }
   void clear() { forget_from(0, Reason::cleared); }
 
+  /// In the order of the text, wherever a block lies.
+  void save(ByteWriter& to) const {
+    detail::begin_save(to, *this, saved_kind());
+    for (int l = 0; l < shape_.layers; ++l)
+      for (int b = 0, size = offload_.block; b * size < length(l); ++b)
+        if (b < first_in_memory(l))
+          to.bytes({saved(l, b), layer_bytes()});
+        else
+          detail::save_rows(rows_[std::size_t(l)], b * size % ring(), std::min(size, length(l) - b * size), to);
+  }
+  /// The newest blocks go to memory, the older ones to the file, as if the text had just been read.
+  void load(ByteReader& from) {
+    detail::load_or_clear(*this, [&] {
+      const int length = detail::begin_load(from, saved_kind()), size = offload_.block;
+      from.check_left(std::size_t(length), std::size_t(shape_.layers) * rows_[0].bytes_per_slot());
+      const int in_file = std::max(0, (length + size - 1) / size - offload_.recent);
+      while (slow_.regions() < in_file) slow_.grow();
+      for (int l = 0; l < shape_.layers; ++l) {
+        for (int b = 0; b < in_file; ++b) std::ranges::copy(from.bytes(layer_bytes()), saved(l, b));
+        for (int first = in_file * size; first < length; first += size)
+          detail::load_rows(rows_[std::size_t(l)], first % ring(), std::min(size, length - first), from);
+        layers_[std::size_t(l)].length = length, layers_[std::size_t(l)].in_file = in_file;
+      }
+    });
+  }
+
   /// Blocks that attention read since the beginning, and bytes of them that came from the file. [counted]
   struct Traffic {
     std::int64_t hits, misses;
@@ -141,6 +168,10 @@ class OffloadedCache {
       layers_[l].length = other.layers_[l].length, layers_[l].in_file = other.layers_[l].in_file;
   }
 
+  std::string saved_kind() const {
+    return detail::saved_kind(rows_[0], shape_, "blocks of ", offload_.block, " tokens, ", offload_.recent,
+                              " in memory and the others in a file");
+  }
   const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
   int ring() const { return offload_.block * offload_.recent; }
   int first_in_memory(int layer) const { return at(layer).in_file; }
@@ -184,6 +215,6 @@ class OffloadedCache {
   [[no_unique_address]] Watch watch_;
 };
 
-static_assert(RewindableCache<OffloadedCache<>>);
+static_assert(RewindableCache<OffloadedCache<>> && SavableCache<OffloadedCache<>>);
 
 }  // namespace kvcache

@@ -9,6 +9,7 @@
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/page_pool.hpp"
+#include "kvcache/cache/saved_cache.hpp"
 
 namespace kvcache {
 
@@ -79,15 +80,37 @@ class PagedCache {
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     // Neighbours in the pool could be one block, but then sums would depend on where pages happen to lie.
-    const int size = pool_->page_size(), end = length(layer);
-    for (int first = 0; first < end; first += size)
-      visit(pool_->rows(layer).block(kv_head, slot(first), std::min(size, end - first), first));
+    for_each_page(length(layer), [&](int first, int count) {
+      visit(pool_->rows(layer).block(kv_head, slot(first), count, first));
+    });
   }
   void rewind(int length) {
     check(length >= 0, "PagedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
     forget_from(length, Reason::rewound);
   }
   void clear() { forget_from(0, Reason::cleared); }
+
+  /// In the order of the text: which pages of the pool they lie in, and who shares them, is the pool's affair.
+  void save(ByteWriter& to) const requires SavableRows<Rows> {
+    detail::begin_save(to, *this, saved_kind());
+    for (int l = 0; l < shape().layers; ++l)
+      for_each_page(length(l), [&](int first, int count) {
+        detail::save_rows(pool_->rows(l), slot(first), count, to);
+      });
+  }
+  /// Takes pages of its own from the pool. Errors: also that not enough are free.
+  void load(ByteReader& from) requires SavableRows<Rows> {
+    detail::load_or_clear(*this, [&] {
+      const int length = detail::begin_load(from, saved_kind());
+      from.check_left(std::size_t(length), std::size_t(shape().layers) * pool_->rows(0).bytes_per_slot());
+      make_writable(0, length);
+      for (int l = 0; l < shape().layers; ++l)
+        for_each_page(length, [&](int first, int count) {
+          detail::load_rows(pool_->rows(l), slot(first), count, from);
+        });
+      std::ranges::fill(length_, length);
+    });
+  }
 
   /// Puts a page of `page_size` tokens, in every layer, behind what is there: another text has computed them. Errors:
   /// the last page is not full.
@@ -111,6 +134,14 @@ class PagedCache {
   }
 
  private:
+  std::string saved_kind() const {
+    return detail::saved_kind(pool_->rows(0), shape(), "pages of ", pool_->page_size(), " tokens");
+  }
+  /// visit(first token, tokens) of each page of a text of `length`.
+  void for_each_page(int length, auto&& visit) const {
+    const int size = pool_->page_size();
+    for (int first = 0; first < length; first += size) visit(first, std::min(size, length - first));
+  }
   int slot(int position) const {
     const int size = pool_->page_size();
     return table_[std::size_t(position / size)] * size + position % size;
@@ -160,6 +191,6 @@ class PagedCache {
   [[no_unique_address]] Watch watch_;
 };
 
-static_assert(RewindableCache<PagedCache<>>);
+static_assert(RewindableCache<PagedCache<>> && SavableCache<PagedCache<>>);
 
 }  // namespace kvcache

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/saved_cache.hpp"
 #include "kvcache/core/check.hpp"
 
 namespace kvcache {
@@ -59,6 +61,21 @@ class PerLayerCache {
   void clear() {
     for (Part& part : parts_) part.clear();
   }
+  /// Each part says for itself what it is.
+  void save(ByteWriter& to) const requires SavableCache<Part> {
+    detail::begin_save(to, *this, saved_kind());
+    for (const Part& part : parts_) part.save(to);
+  }
+  void load(ByteReader& from) requires SavableCache<Part> {
+    detail::load_or_clear(*this, [&] {
+      const int length = detail::begin_load(from, saved_kind());
+      for (Part& part : parts_) {
+        part.load(from);
+        check(part.length(0) == length, from.name(), ": the saved cache of one layer holds ", part.length(0),
+              " tokens, but all together ", length, "; the bytes are broken");
+      }
+    });
+  }
   bool learns() const requires LearningCache<Part> {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.learns(); });
   }
@@ -81,6 +98,7 @@ class PerLayerCache {
   }
 
  private:
+  std::string saved_kind() const { return "a cache for each of " + std::to_string(parts_.size()) + " layers"; }
   std::vector<Part> parts_;  // [layers]
 };
 

@@ -10,6 +10,7 @@
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
+#include "kvcache/cache/saved_cache.hpp"
 
 namespace kvcache {
 
@@ -89,6 +90,19 @@ class SlidingWindowCache {
     std::ranges::fill(length_, 0);
   }
 
+  /// Slot by slot: the ring begins where it did.
+  void save(ByteWriter& to) const requires SavableRows<Rows> {
+    detail::begin_save(to, *this, saved_kind());
+    for (const Rows& layer : rows_) detail::save_rows(layer, 0, kept(0), to);
+  }
+  void load(ByteReader& from) requires SavableRows<Rows> {
+    detail::load_or_clear(*this, [&] {
+      const int length = detail::begin_load(from, saved_kind());
+      for (Rows& layer : rows_) detail::load_rows(layer, 0, std::min(length, slots(0)), from);
+      std::ranges::fill(length_, length);
+    });
+  }
+
   MemoryUse memory() const {
     MemoryUse memory;
     for (int l = 0; l < shape_.layers; ++l) {
@@ -100,6 +114,10 @@ class SlidingWindowCache {
 
  private:
   SlidingWindowCache(const SlidingWindowCache&) = default;  // only for clone()
+  std::string saved_kind() const {
+    return detail::saved_kind(rows_[0], shape_, "a window of ", window_.sinks, " sinks and ", window_.recent,
+                              shifts_positions() ? " recent tokens, positions shifted" : " recent tokens");
+  }
   int kept(int layer) const { return std::min(length(layer), slots(layer)); }
   int oldest_recent(int layer) const { return std::max(window_.sinks, length(layer) - window_.recent); }
   int slot(int position) const {
@@ -113,6 +131,6 @@ class SlidingWindowCache {
   [[no_unique_address]] Watch watch_;
 };
 
-static_assert(BoundedCache<SlidingWindowCache<>> && !RewindableCache<SlidingWindowCache<>>);
+static_assert(BoundedCache<SlidingWindowCache<>> && SavableCache<SlidingWindowCache<>> && !RewindableCache<SlidingWindowCache<>>);
 
 }  // namespace kvcache

@@ -10,6 +10,8 @@ namespace kvcache {
 class Random {
  public:
   explicit Random(std::uint64_t seed) : counter_(seed) {}
+  /// Random(state()) goes on from here.
+  std::uint64_t state() const { return counter_; }
   /// 64 random bits.
   std::uint64_t bits() {
     std::uint64_t z = counter_ += 0x9e3779b97f4a7c15;

@@ -1,6 +1,7 @@
 // Row format: plain numbers. They may be stored narrower (Eigen::half) than they are computed with (float).
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include "kvcache/cache/rows/row_block.hpp"
@@ -9,10 +10,12 @@
 
 namespace kvcache {
 
-/// Scalar is what attention computes in, Stored is what lies in memory. Bytes per token and layer:
+/// Scalar is what attention computes in, Stored (double, float or Eigen::half) is what lies in memory. Bytes per token and layer:
 /// 2 * kv_heads * head_dim * sizeof(Stored), exactly.
 template <class ScalarType = float, class Stored = ScalarType>
 class FloatRows {
+  static_assert(std::same_as<Stored, double> || std::same_as<Stored, float> || std::same_as<Stored, Eigen::half>);
+
  public:
   using Scalar = ScalarType;
   using Block = RowBlock<Scalar, detail::StoredRows<Stored>>;
@@ -57,7 +60,12 @@ class FloatRows {
 
   /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
   void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
-  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
+  void load(int first, int count, const std::byte* from) {
+    values_.load(first, count, keys_.load(first, count, from));
+  }
+  std::string format() const {
+    return std::same_as<Stored, double> ? "f64" : std::same_as<Stored, float> ? "f32" : "f16";
+  }
   /// Some of `count` saved slots, read where they lie. The bytes must be aligned as numbers are.
   Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
     const auto* numbers = reinterpret_cast<const Stored*>(saved);

@@ -2,6 +2,7 @@
 // Liu et al., "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache", 2024.
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include "kvcache/cache/concept.hpp"
@@ -59,7 +60,7 @@ class KiviRows {
       if (slot - packed_ == o_.residual + o_.group) pack_oldest();
       for (int head = 0; head < shape_.kv_heads; ++head)
         for (const auto& [side, rows] : {std::pair{&whole_keys_, &keys}, {&whole_values_, &values}})
-          std::copy_n(at(*rows, r, head * shape_.head_dim), shape_.head_dim, side->row(head, slot % side->slots()));
+          std::copy_n(at(*rows, r, head * shape_.head_dim), shape_.head_dim, side->row(head, slot % ring()));
     }
   }
   Block block(int kv_head, int first_slot, int rows, int first_position) const {
@@ -84,9 +85,40 @@ class KiviRows {
   }
   std::size_t reserved_bytes() const { return bytes_of_both(packed_keys_.slots(), whole_keys_.slots()); }
 
+  /// Slots [0, slots), all that were written: how many are packed, the groups, then the whole rows one by one.
+  void save(int slots, ByteWriter& to) const {
+    const int packed = std::min(packed_, slots);  // fewer, if all were taken back
+    to.number(std::int32_t(packed));
+    std::byte* end = to.room(used_bytes(slots));
+    end = packed_values_.save(0, packed / o_.group, packed_keys_.save(0, packed / o_.group, end));
+    for (int slot = packed; slot < slots; ++slot)
+      end = whole_values_.save(slot % ring(), 1, whole_keys_.save(slot % ring(), 1, end));
+  }
+  /// Makes room for `room` slots and reads back what save() wrote. Errors: rows packed otherwise than write() does.
+  void load(int slots, int room, ByteReader& from) {
+    const int packed = from.number<std::int32_t>(), whole = slots - packed;
+    check(packed >= 0 && packed % o_.group == 0 && whole >= 0 && whole <= o_.residual + o_.group, from.name(), ": of ",
+          slots, " saved rows ", packed, " are packed, it says; they must be groups of ", o_.group, " and leave 0 to ",
+          o_.residual + o_.group, " rows whole");
+    const std::byte* end = from.bytes(bytes_of_both(packed / o_.group, whole)).data();
+    if (room != this->slots()) resize(room, 0);
+    end = packed_values_.load(0, packed / o_.group, packed_keys_.load(0, packed / o_.group, end));
+    for (int slot = packed; slot < slots; ++slot)
+      end = whole_values_.load(slot % ring(), 1, whole_keys_.load(slot % ring(), 1, end));
+    packed_ = packed;
+  }
+  std::string format() const {
+    const auto side = [](KiviSide side) {
+      return std::to_string(side.bits) + (side.per_channel ? " bits a channel" : " bits a token");
+    };
+    return "kivi: " + side(o_.keys) + " and " + side(o_.values) + ", groups of " + std::to_string(o_.group) + ", " +
+           std::to_string(o_.residual) + " whole";
+  }
+
  private:
   using Packed = detail::RowSide<std::byte>;
   using Whole = detail::RowSide<float>;
+  int ring() const { return whole_keys_.slots(); }
   std::size_t bytes_of(KiviSide side) const { return kivi_group_bytes(side, o_.group, shape_.head_dim); }
   std::size_t bytes_of_both(int groups, int whole) const {
     return std::size_t(groups) * (packed_keys_.bytes_per_slot() + packed_values_.bytes_per_slot()) +
@@ -113,6 +145,6 @@ class KiviRows {
   Whole whole_keys_, whole_values_;     // [kv_heads, ring, head_dim], slot s at s % ring
 };
 
-static_assert(GroupedRows<KiviRows> && !SlotRows<KiviRows>);
+static_assert(SavableGroups<KiviRows> && !SlotRows<KiviRows>);
 
 }  // namespace kvcache

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <string>
 #include <utility>
 
 #include "kvcache/cache/rows/row_block.hpp"
@@ -101,7 +102,13 @@ class PackedRows {
 
   /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
   void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
-  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
+  void load(int first, int count, const std::byte* from) {
+    values_.load(first, count, keys_.load(first, count, from));
+  }
+  std::string format() const {
+    const std::string keys = formats_.keys().name, values = formats_.values().name;
+    return keys == values ? keys : keys + " and " + values;
+  }
   /// Some of `count` saved slots, read where they lie. The bytes must be aligned to 4.
   Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
     const auto part = [&](const std::byte* side, const RowFormat& format) {
