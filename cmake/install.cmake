@@ -18,7 +18,7 @@ configure_package_config_file(cmake/kvcacheConfig.cmake.in ${PROJECT_BINARY_DIR}
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/kvcacheConfigVersion.cmake COMPATIBILITY SameMinorVersion
                                  ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/kvcacheConfig.cmake ${PROJECT_BINARY_DIR}/kvcacheConfigVersion.cmake
-              cmake/FindPCRE2.cmake
+              cmake/FindPCRE2.cmake cmake/FindXxHash.cmake
         DESTINATION ${package_dir})
 
 if(TARGET kvcache_command)

@@ -19,7 +19,8 @@ install_packages() {
 }
 
 # What the library and the command are built with.
-build_packages=(cmake ninja-build g++ libeigen3-dev nlohmann-json3-dev libpcre2-dev libcli11-dev libfmt-dev)
+build_packages=(cmake ninja-build g++ libeigen3-dev nlohmann-json3-dev libpcre2-dev libxxhash-dev libcli11-dev
+                libfmt-dev)
 
 # What the visualizer is built with, beside what scripts/fetch_gui.sh fetches, and what its window and pictures need.
 gui_packages=(python3 python3-pip libstb-dev libgif-dev libfmt-dev libcli11-dev fonts-dejavu-core libgl1 libgl1-mesa-dri)

@@ -20,7 +20,7 @@ MAY_INCLUDE = {  # lowest layer first; a folder may always include itself
     "decode": "core math model cache/concept cache/shape",
     "observe": "core model io decode cache/concept cache/shape",
 }
-EXTERNAL = {"math": r"experimental/simd|immintrin\.h", "text": r"pcre2\.h", "io": r"nlohmann/.*", "observe": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
+EXTERNAL = {"math": r"experimental/simd|immintrin\.h", "text": r"pcre2\.h", "io": r"nlohmann/.*|xxhash\.h", "observe": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
 
 
 def problems(root):
