@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "commands.hpp"
 #include "json_output.hpp"
+#include "kvcache/io/model_fingerprint.hpp"
+#include "kvcache/io/session.hpp"
 #include "kvcache/text.hpp"
 #include "loading.hpp"
 
@@ -13,22 +16,55 @@ namespace kvcache::cli {
 namespace {
 
 struct GenerateChoice {
-  std::string model = "tiny", prompt = "To be, or not to be", cache = "growing", json, system;
+  std::string model = "tiny", prompt = "To be, or not to be", cache = "growing", json, system, session;
   int tokens = 100, threads = 0;
-  bool chat = false;
+  bool chat = false, has_prompt = false, has_cache = false;  // the last two: given, not left as they are
   WeightsChoice weights;
   SamplingOptions sampling;
 };
 
-/// What the model reads: the prompt as it stands, or put as a question in the model's own chat format.
-std::string text_to_read(const GenerateChoice& choice, const ModelChoice& chosen) {
-  if (!choice.chat) return choice.prompt;
+ChatFormat chat_format(const GenerateChoice& choice, const ModelChoice& chosen) {
   const ChatFormat format = chosen.files->chat_format();
   if (format == ChatFormat::none)
     fmt::print(stderr,
                "kvcache: {} says no chat format that is known here (ChatML, Llama 3); the prompt is read as it is\n",
                choice.model);
-  return chat_prompt(format, choice.system, choice.prompt);
+  return format;
+}
+
+/// What the model reads: the prompt as it stands, or put as a question in the model's own chat format.
+std::string text_to_read(const GenerateChoice& choice, const ModelChoice& chosen) {
+  return choice.chat ? chat_prompt(chat_format(choice, chosen), choice.system, choice.prompt) : choice.prompt;
+}
+
+/// The same after `text`, that the session holds. Without a prompt the text just goes on.
+std::vector<int> more_to_read(const GenerateChoice& choice, const ModelChoice& chosen, const Tokenizer& tokenizer,
+                              std::span<const int> text) {
+  if (!choice.has_prompt) return {};
+  if (!choice.chat) return tokenizer.encode_more(choice.prompt);
+  const ChatFormat format = chat_format(choice, chosen);
+  const bool ended = !text.empty() && tokenizer.bytes_of(text.back()) == end_of_turn(format);
+  return tokenizer.encode_more(next_chat_prompt(format, ended, choice.prompt));
+}
+
+/// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session.
+std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint64_t fingerprint) {
+  if (choice.session.empty()) return {};
+  check(choice.cache != "none", "generate: --session keeps the cache, but --cache none keeps nothing; name another cache");
+  if (!std::filesystem::exists(choice.session)) {
+    const auto folder = std::filesystem::absolute(choice.session).parent_path();  // asked now: writing takes a while
+    check(std::filesystem::is_directory(folder), choice.session, ": there is no folder ", folder.string(),
+          "; make it first");
+    return {};
+  }
+  SavedSession saved = load_session(choice.session, fingerprint);
+  const std::string& cache = saved.session().cache;
+  check(!choice.has_cache || choice.cache == cache, "generate: the session ", choice.session, " has the cache \"", cache,
+        "\", but --cache ", choice.cache, " is given; leave --cache out, or begin another session");
+  check(choice.system.empty(), "generate: --system is said at the beginning, but the session ", choice.session,
+        " has begun; leave it out, or begin another session");
+  check(!saved.session().tokens.empty(), "generate: the session ", choice.session, " holds no text; begin another");
+  return saved;
 }
 
 void run_generate(const GenerateChoice& choice) {
@@ -37,17 +73,31 @@ void run_generate(const GenerateChoice& choice) {
   check(!chosen.is_shape(), "generate: ", choice.model,
         " has random weights and no tokenizer, so it writes no text; use race or memory for shapes");
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
+  const std::uint64_t fingerprint =
+      choice.session.empty() ? 0 : model_fingerprint(chosen.config, chosen.files->tensors().tensors);
+  const std::optional<SavedSession> saved = find_session(choice, fingerprint);
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
   Transformer<float> transformer(model);
   Work work;
   const std::vector<int> prompt = [&] {
     const Timed timed(work, Part::tokenising);
-    return prompt_ids(chosen, tokenizer, text_to_read(choice, chosen), 0, 0);
+    if (!saved) return prompt_ids(chosen, tokenizer, text_to_read(choice, chosen), 0, 0);
+    std::vector<int> text = saved->session().tokens;
+    const std::vector<int> more = more_to_read(choice, chosen, *tokenizer, text);
+    text.insert(text.end(), more.begin(), more.end());
+    return text;
   }();
 
   const bool use_cache = choice.cache != "none";
+  const std::string spec = saved ? saved->session().cache : use_cache ? choice.cache : "growing";
   const CacheShape shape = chosen.config.cache_shape();
-  auto cache = make_cache(use_cache ? choice.cache : "growing", shape, int(prompt.size()) + choice.tokens);
+  auto cache = make_cache(spec, shape, int(prompt.size()) + choice.tokens);
+  if (saved) {
+    saved->restore(cache);
+    fmt::print(stderr, "kvcache: {}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next\n",
+               choice.session, saved->session().tokens.size(), cache.length(0), spec,
+               prompt.size() - std::size_t(cache.length(0)));
+  }
   Utf8Stream stream;
   std::string text;
   std::vector<double> seconds;
@@ -56,7 +106,8 @@ void run_generate(const GenerateChoice& choice) {
     fmt::print("{}", piece);
     std::fflush(stdout);
   };
-  if (!choice.chat) fmt::print("{}", choice.prompt);  // the text goes on from it; an answer stands alone
+  // The text goes on from the prompt, but an answer stands alone; so does what follows a session without a new prompt.
+  if (!choice.chat && (!saved || choice.has_prompt)) fmt::print("{}", choice.prompt);
   const std::vector<int> ids = generate(transformer, cache, prompt,
                                         {.tokens = choice.tokens,
                                          .use_cache = use_cache,
@@ -73,12 +124,18 @@ void run_generate(const GenerateChoice& choice) {
                                         });
   print(stream.finish());
   fmt::print("\n");
+  if (!choice.session.empty()) {
+    std::vector<int> written = prompt;
+    written.insert(written.end(), ids.begin(), ids.end());
+    save_session(choice.session, {choice.model, fingerprint, spec, std::move(written)}, cache);
+  }
 
   if (choice.json.empty()) return;
   const std::size_t formula = shape.bytes_per_token(sizeof(float)) * (prompt.size() + ids.size() - 1);
   write_json(choice.json, {{"model", choice.model},
-                           {"cache", choice.cache},
+                           {"cache", use_cache ? spec : choice.cache},
                            {"prompt_ids", prompt},
+                           {"resumed_tokens", saved ? saved->session().tokens.size() : 0},
                            {"generated_ids", ids},
                            {"text", text},
                            {"seconds_per_step", seconds},
@@ -93,15 +150,21 @@ void add_generate(CLI::App& app) {
   CLI::App* command = app.add_subcommand("generate", "Write text after a prompt, token by token");
   command->footer(
       "Examples: kvcache generate --prompt \"ROMEO.\" --tokens 80 --temperature 0.8 --top-k 40 --seed 7\n"
-      "          kvcache generate --model smollm2 --chat --prompt \"Why is the sky blue?\"");
+      "          kvcache generate --model smollm2 --chat --prompt \"Why is the sky blue?\"\n"
+      "          kvcache generate --model smollm2 --chat --session sky --prompt \"And at dusk?\"");
   command
       ->add_option("--model", choice->model, "tiny, tiny-mha, tiny-mqa, smollm2, a Hugging Face folder, or a GGUF file")
       ->capture_default_str();
-  command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
+  CLI::Option* prompt =
+      command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
   command->add_flag("--chat", choice->chat, "put the prompt as a question, in the model's chat format");
   command->add_option("--system", choice->system, "with --chat: what the model is told before the question");
   command->add_option("--tokens", choice->tokens, "how many tokens to write at most")->capture_default_str();
-  command->add_option("--cache", choice->cache, "none, or as in kvcache caches")->capture_default_str();
+  CLI::Option* cache =
+      command->add_option("--cache", choice->cache, "none, or as in kvcache caches")->capture_default_str();
+  command->add_option("--session", choice->session,
+                      "go on with the text and the cache of this file, and save them there at the end; it is made if "
+                      "there is none");
   SamplingOptions& sampling = choice->sampling;
   command->add_option("--temperature", sampling.temperature, "0: always the likeliest token; 1: as the model says")
       ->capture_default_str();
@@ -114,7 +177,10 @@ void add_generate(CLI::App& app) {
   choice->weights.add_to(*command);
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--json", choice->json, "write ids, text, times and memory to this file");
-  command->callback([choice] { run_generate(*choice); });
+  command->callback([choice, prompt, cache] {
+    choice->has_prompt = prompt->count() > 0, choice->has_cache = cache->count() > 0;
+    run_generate(*choice);
+  });
 }
 
 }  // namespace kvcache::cli

@@ -73,6 +73,68 @@ class CommandTest(unittest.TestCase):
         ids = self.json("generate", "--tokens", "900", "--temperature", "1.3", "--seed", "5")["generated_ids"]
         self.assertTrue(0 not in ids[:-1])
 
+    # --- sessions
+    def session_run(self, name, *arguments):
+        done = run("generate", "--session", self.path(name), "--json", self.path("out.json"), *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return done, json.loads(Path(self.path("out.json")).read_text())
+
+    def test_a_session_in_two_runs_writes_what_one_run_with_both_prompts_writes(self):
+        for cache in ("growing", "preallocated:format=int8", "window:sinks=2,recent=20", "paged:page=4",
+                      "heavy-hitter:budget=30", "random:budget=30", "offloaded:block=8,recent=1",
+                      "growing:format=kivi,group=8,residual=8", "layers:0-2=growing;rest=window:sinks=0,recent=16"):
+            with self.subTest(cache):
+                Path(self.path("s")).unlink(missing_ok=True)
+                first_run, first = self.session_run("s", "--prompt", "ROMEO.", "--tokens", "24", "--cache", cache)
+                self.assertEqual(first_run.stderr, b"")
+                second_run, second = self.session_run("s", "--prompt", "\nJULIET.", "--tokens", "24")
+                self.assertEqual(first["resumed_tokens"], 0)
+                known = first["prompt_ids"] + first["generated_ids"]
+                self.assertEqual(second["resumed_tokens"], len(known))
+                self.assertEqual(second["prompt_ids"][:len(known)], known)
+                self.assertEqual(second_run.stdout.decode(), "\nJULIET." + second["text"] + "\n")
+                self.assertEqual(second["cache"], cache)
+                self.assertEqual(
+                    second_run.stderr.decode(),
+                    f"kvcache: {self.path('s')}: resumed {len(known)} tokens, {len(known) - 1} of them in the cache "
+                    f"({cache}); {len(second['prompt_ids']) - len(known) + 1} to compute before the next\n")
+                once = self.json("generate", "--prompt", "ROMEO." + first["text"] + "\nJULIET.", "--tokens", "24",
+                                 "--cache", cache)
+                self.assertEqual(once["prompt_ids"], second["prompt_ids"])
+                self.assertEqual(once["generated_ids"], second["generated_ids"])
+
+    def test_a_session_without_a_new_prompt_just_goes_on(self):
+        for cache in ("growing", "window:sinks=2,recent=20", "heavy-hitter:budget=30", "random:budget=30",
+                      "growing:format=kivi,group=8,residual=8"):
+            with self.subTest(cache):
+                Path(self.path("s")).unlink(missing_ok=True)
+                _, first = self.session_run("s", "--prompt", "ROMEO.", "--tokens", "20", "--cache", cache)
+                done, second = self.session_run("s", "--tokens", "30")
+                once = self.json("generate", "--prompt", "ROMEO.", "--tokens", "50", "--cache", cache)
+                self.assertEqual(first["generated_ids"] + second["generated_ids"], once["generated_ids"])
+                self.assertEqual(done.stdout.decode(), second["text"] + "\n")
+
+    def test_a_session_that_does_not_fit_is_refused_and_stays_as_it_is(self):
+        session, arguments = self.path("s"), ("--tokens", "5")
+        self.session_run("s", *arguments)
+        whole = Path(session).read_bytes()
+        self.refused('has the cache "growing", but --cache window is given; leave --cache out', "generate", "--session",
+                     session, "--cache", "window", *arguments)
+        self.refused('was begun with the model "tiny" (fingerprint ', "generate", "--session", session, "--model",
+                     "tiny-mha", *arguments)
+        self.refused("--system is said at the beginning", "generate", "--session", session, "--chat", "--system", "x",
+                     *arguments)
+        self.refused("--cache none keeps nothing", "generate", "--session", session, "--cache", "none", *arguments)
+        self.assertEqual(Path(session).read_bytes(), whole)
+        self.session_run("s", "--cache", "growing", *arguments)  # the same one may be named
+        for broken, sentence in ((whole[:-1], "the file was cut off or changed"), (b"{}", "not a session"),
+                                 (b"", "the file is empty"), (whole[:99] + b"\0" + whole[100:], "cut off or changed")):
+            Path(session).write_bytes(broken)
+            self.refused(sentence, "generate", "--session", session, *arguments)
+            self.assertEqual(Path(session).read_bytes(), broken)
+        self.refused("there is no folder", "generate", "--session", self.path("no/s"), *arguments)
+        self.assertEqual(sorted(p.name for p in Path(self.folder.name).iterdir()), ["out.json", "s"])
+
     # --- models on disk
     def golden(self, name):
         return str(Path(__file__).resolve().parents[1] / "goldens" / name)

@@ -21,3 +21,12 @@ TEST_CASE("a question is put as the model expects it, up to where its answer beg
         "<|start_header_id|>assistant<|end_header_id|>\n\n");
   CHECK(chat_prompt(ChatFormat::none, "Be brief.", "Why?") == "Why?");
 }
+
+TEST_CASE("the next question follows an answer that ended, and ends one that was broken off") {
+  const auto next = [](ChatFormat format, bool ended) { return next_chat_prompt(format, ended, "Why?"); };
+  CHECK(next(ChatFormat::chatml, true) == "\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
+  CHECK(next(ChatFormat::chatml, false) == "<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
+  CHECK(next(ChatFormat::llama3, true) == chat_prompt(ChatFormat::llama3, "", "Why?"));
+  CHECK(next(ChatFormat::llama3, false) == "<|eot_id|>" + chat_prompt(ChatFormat::llama3, "", "Why?"));
+  CHECK(next(ChatFormat::none, false) == "Why?");
+}

@@ -83,6 +83,7 @@ TEST_CASE("ids before and after belong to every text") {
   TokenizerData data = small();
   data.before = {'<'};
   data.after = {'>', '>'};
+  CHECK(Tokenizer(data).encode_more("bc") == Ids{257});  // but not to what goes on from one
   CHECK(Tokenizer(data).encode("bc") == Ids{'<', 257, '>', '>'});
   CHECK(Tokenizer(data).encode("") == Ids{'<', '>', '>'});
 }

@@ -24,6 +24,11 @@ inline ChatFormat chat_format_of(std::string_view chat_template) {
   return ChatFormat::none;
 }
 
+/// The text that ends what somebody says.
+constexpr std::string_view end_of_turn(ChatFormat format) {
+  return format == ChatFormat::chatml ? "<|im_end|>" : format == ChatFormat::llama3 ? "<|eot_id|>" : "";
+}
+
 /// A conversation of one question, up to where the answer begins. An empty system message is left out: templates that
 /// put a message of their own there are not followed in that. A token that begins every text is the tokenizer's to add.
 inline std::string chat_prompt(ChatFormat format, std::string_view system, std::string_view question) {
@@ -39,6 +44,15 @@ inline std::string chat_prompt(ChatFormat format, std::string_view system, std::
   say("user", question);
   return text +=
          format == ChatFormat::chatml ? "<|im_start|>assistant\n" : "<|start_header_id|>assistant<|end_header_id|>\n\n";
+}
+
+/// The next question, after an answer, up to where the next answer begins. `ended`: the answer's last token was
+/// end_of_turn(); an answer that was broken off is ended here.
+inline std::string next_chat_prompt(ChatFormat format, bool ended, std::string_view question) {
+  std::string text;
+  if (!ended) text += end_of_turn(format);
+  if (format == ChatFormat::chatml) text += "\n";
+  return text + chat_prompt(format, "", question);
 }
 
 }  // namespace kvcache

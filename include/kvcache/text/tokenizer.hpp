@@ -52,12 +52,15 @@ class Tokenizer {
 
   /// The ids of a text. Errors: text that is not UTF-8, with the place; a splitting pattern that gives up.
   std::vector<int> encode(std::string_view text) const {
-    check_utf8("Tokenizer", text);
     std::vector<int> ids = before_;
-    const auto encode_piece = [&](std::string_view piece) { append_piece(ids, piece); };
-    added_.split(
-        text, [&](std::string_view part) { split(part, 0, encode_piece); }, [&](int id) { ids.push_back(id); });
+    append(ids, text);
     ids.insert(ids.end(), after_.begin(), after_.end());
+    return ids;
+  }
+  /// The ids of a text that goes on from another: without the tokens that begin and end every text.
+  std::vector<int> encode_more(std::string_view text) const {
+    std::vector<int> ids;
+    append(ids, text);
     return ids;
   }
 
@@ -84,6 +87,12 @@ class Tokenizer {
     std::optional<Splitter> splitter;
   };
 
+  void append(std::vector<int>& ids, std::string_view text) const {
+    check_utf8("Tokenizer", text);
+    const auto encode_piece = [&](std::string_view piece) { append_piece(ids, piece); };
+    added_.split(
+        text, [&](std::string_view part) { split(part, 0, encode_piece); }, [&](int id) { ids.push_back(id); });
+  }
   /// Each piece of this step goes through the steps after it; what comes out of the last goes to `visit`.
   template <class Visitor>
   void split(std::string_view text, std::size_t step, const Visitor& visit) const {
