@@ -50,7 +50,8 @@ std::vector<int> more_to_read(const GenerateChoice& choice, const ModelChoice& c
 /// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session.
 std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint64_t fingerprint) {
   if (choice.session.empty()) return {};
-  check(choice.cache != "none", "generate: --session keeps the cache, but --cache none keeps nothing; name another cache");
+  check(choice.cache != "none",
+        "generate: --session keeps the cache, but --cache none keeps nothing; name another cache");
   if (!std::filesystem::exists(choice.session)) {
     const auto folder = std::filesystem::absolute(choice.session).parent_path();  // asked now: writing takes a while
     check(std::filesystem::is_directory(folder), choice.session, ": there is no folder ", folder.string(),
@@ -59,8 +60,8 @@ std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint
   }
   SavedSession saved = load_session(choice.session, fingerprint);
   const std::string& cache = saved.session().cache;
-  check(!choice.has_cache || choice.cache == cache, "generate: the session ", choice.session, " has the cache \"", cache,
-        "\", but --cache ", choice.cache, " is given; leave --cache out, or begin another session");
+  check(!choice.has_cache || choice.cache == cache, "generate: the session ", choice.session, " has the cache \"",
+        cache, "\", but --cache ", choice.cache, " is given; leave --cache out, or begin another session");
   check(choice.system.empty(), "generate: --system is said at the beginning, but the session ", choice.session,
         " has begun; leave it out, or begin another session");
   check(!saved.session().tokens.empty(), "generate: the session ", choice.session, " holds no text; begin another");

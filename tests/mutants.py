@@ -41,6 +41,8 @@ SAFETENSORS = ["io/safetensors_test.cpp"]
 FOLDERS = ["io/hugging_face_test.cpp"]
 CHAT = ["text/chat_test.cpp"]
 STREAM = ["text/utf8_stream_test.cpp"]
+SESSION = ["io/session_test.cpp"]
+BYTES = ["core/byte_stream_test.cpp"]
 
 # (header, what stands there, what is planted instead, the tests that must notice)
 FAULTS = [
@@ -190,6 +192,22 @@ FAULTS = [
     ("text/chat.hpp", "<|im_end|>\\n", "<|im_end|>", CHAT),
     ("text/utf8_stream.hpp", "if (front.kind == Utf8Front::Kind::cut_off) break;", "", STREAM),
     ("text/utf8_stream.hpp", "waiting_.erase(0, at);", "waiting_.clear();", STREAM),
+    ("core/byte_stream.hpp", "at_ += count;", "", BYTES),
+    ("core/byte_stream.hpp", "count <= left() / each", "count * each <= left()", BYTES),
+    ("io/session.hpp", "stored == computed,", "true,", SESSION),
+    ("io/session.hpp", "version == session_version,", "true,", SESSION),
+    ("io/session.hpp", "session_.fingerprint == fingerprint,", "true,", SESSION),
+    ("io/session.hpp", "std::size_t(length) <= session_.tokens.size()) return", "true) return", SESSION),
+    ("io/atomic_file.hpp", "path.string() + \".part\"", "path", SESSION),
+    ("io/atomic_file.hpp", "::unlink(temporary.c_str());", "", SESSION),
+    ("io/atomic_file.hpp", "::ftruncate(file, 0) == 0", "true", SESSION),
+    ("cache/saved_cache.hpp", "cache.clear();\n    throw;", "throw;", SESSION),
+    ("cache/saved_cache.hpp", "saved == kind,", "true,", SESSION),
+    ("cache/evicting_cache.hpp", "random = Random(state);", "(void)state;", SESSION),
+    ("cache/evicting_cache.hpp", "= from.number<double>();", "= 0 * from.number<double>();", SESSION),
+    ("cache/rows/kivi_rows.hpp", "    packed_ = packed;", "", SESSION),
+    ("cache/offloaded_cache.hpp", "(length + size - 1) / size - offload_.recent", "length / size - offload_.recent",
+     SESSION),
     ("core/statistics.hpp", "std::sort(numbers.begin(), numbers.end());", "", ["core/statistics_test.cpp"]),
 ]
 

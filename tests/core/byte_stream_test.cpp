@@ -41,7 +41,8 @@ TEST_CASE("the lowest byte of a number comes first") {
 
 TEST_CASE("bytes that were cut off anywhere are refused") {
   const ByteWriter written = some_of_everything();
-  for (std::size_t n = 0; n < written.written().size(); ++n) CHECK_THROWS_AS(reads_back(written.written().first(n)), Error);
+  for (std::size_t n = 0; n < written.written().size(); ++n)
+    CHECK_THROWS_AS(reads_back(written.written().first(n)), Error);
 }
 
 TEST_CASE("a read beyond the end says where, and changes nothing") {
@@ -60,7 +61,8 @@ TEST_CASE("a count that would overflow or ask for all memory is refused before a
   const std::byte bytes[8]{};
   ByteReader from(bytes);
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
-  for (const auto& [count, each] : {std::pair<std::size_t, std::size_t>{most, 2}, {2, most}, {most, most}, {9, 1}, {1, 9}})
+  for (const auto& [count, each] :
+       {std::pair<std::size_t, std::size_t>{most, 2}, {2, most}, {most, most}, {9, 1}, {1, 9}})
     CHECK_THROWS_WITH_AS(from.bytes(count, each), doctest::Contains("only 8 are left"), Error);
   CHECK(from.bytes(most, 0).empty());
   CHECK(from.bytes(2, 4).size() == 8);

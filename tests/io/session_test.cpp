@@ -33,10 +33,10 @@ ModelConfig config() {  // heads that every format can hold
 std::vector<std::string> specs() {
   std::vector<std::string> specs;
   for (const auto& named : named_caches::cases()) specs.push_back(named.spec);
-  for (const std::string policy : {"growing:", "preallocated:", "concatenating:", "window:sinks=2,recent=9,",
-                                   "window:sinks=2,recent=9,positions=shifted,", "paged:page=4,",
-                                   "heavy-hitter:budget=12,recent=4,", "random:budget=12,recent=4,",
-                                   "offloaded:block=4,recent=2,"})
+  for (const std::string policy :
+       {"growing:", "preallocated:", "concatenating:", "window:sinks=2,recent=9,",
+        "window:sinks=2,recent=9,positions=shifted,", "paged:page=4,", "heavy-hitter:budget=12,recent=4,",
+        "random:budget=12,recent=4,", "offloaded:block=4,recent=2,"})
     for (const RowFormat* format : row_formats::all) specs.push_back(policy + "format=" + format->name);
   for (const char* spec : {"growing:format=kivi", "growing:format=kivi,bits=2,group=4,residual=4",
                            "growing:format=kivi,bits=4,group=8,residual=3,keys-per=token,values-per=channel",
@@ -128,7 +128,8 @@ TEST_CASE("a prompt that was read in one step goes on the same, bit for bit") {
   const Model<float> model = random_model<float>(config());
   Transformer<float> transformer(model);
   const std::vector<int> text = some_tokens(40);
-  for (const char* spec : {"growing:format=kivi,group=4,residual=4", "heavy-hitter:budget=12,recent=4", "paged:page=4"}) {
+  for (const char* spec :
+       {"growing:format=kivi,group=4,residual=4", "heavy-hitter:budget=12,recent=4", "paged:page=4"}) {
     CAPTURE(std::string(spec));
     auto cache = make_cache(spec, config().cache_shape(), 40), loaded = make_cache(spec, config().cache_shape(), 40);
     transformer.step(cache, std::span(text).first(20));
@@ -171,9 +172,9 @@ TEST_CASE("another version, model or kind of file is refused with what to do") {
   save_session(folder.path() / "a", about({1, 2, 3}), few_rows(2));
   std::string other = read_file(folder.path() / "a");
   other[8] = 2;
-  CHECK(refusal(folder, with_checksum(other)).find("a session of version 2, but this program reads version 1; take the "
-                                                   "program that wrote it, or begin another session") !=
-        std::string::npos);
+  CHECK(refusal(folder, with_checksum(other))
+            .find("a session of version 2, but this program reads version 1; take the "
+                  "program that wrote it, or begin another session") != std::string::npos);
   CHECK_THROWS_WITH_AS(load_session(folder.path() / "a", 7),
                        doctest::Contains("the session was begun with the model \"small\" (fingerprint "
                                          "0123456789abcdef), not with this one (0000000000000007)"),
@@ -207,10 +208,11 @@ TEST_CASE("another cache than the saved one is refused, and left empty") {
     }
   };
   const auto contains = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
-  CHECK(contains(told("growing", "window", shape),
-                 "the saved cache is \"every token in one piece, 1 layers of 1 kv heads of 32, rows f32\", but this one "
-                 "is \"a window of 4 sinks and 252 recent tokens, 1 layers of 1 kv heads of 32, rows f32\"; load it "
-                 "into one that was made alike"));
+  CHECK(
+      contains(told("growing", "window", shape),
+               "the saved cache is \"every token in one piece, 1 layers of 1 kv heads of 32, rows f32\", but this one "
+               "is \"a window of 4 sinks and 252 recent tokens, 1 layers of 1 kv heads of 32, rows f32\"; load it "
+               "into one that was made alike"));
   CHECK(contains(told("growing", "growing", {2, 1, 32}), "but this one is \"every token in one piece, 2 layers"));
   CHECK(contains(told("growing:format=f16", "growing:format=bf16", shape), "rows bf16"));  // as many bytes
   CHECK(contains(told("growing:format=kivi", "growing:format=kivi,residual=8", shape), "8 whole"));
@@ -268,9 +270,9 @@ TEST_CASE("a cache in the middle of a step, or with more tokens than the text, i
   for (const char* spec : {"growing", "window", "paged", "random", "offloaded", "layers:rest=growing"}) {
     auto cache = make_cache(spec, {2, 1, 32}, 8);
     cache.append(0, 0, in(row), in(row));
-    CHECK_THROWS_WITH_AS(save_session(folder.path() / "a", about({1, 2}), cache),
-                         doctest::Contains("layer 0 holds 1 tokens and layer 1 0; the cache is in the middle of a step"),
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        save_session(folder.path() / "a", about({1, 2}), cache),
+        doctest::Contains("layer 0 holds 1 tokens and layer 1 0; the cache is in the middle of a step"), Error);
   }
   CHECK_THROWS_WITH_AS(save_session(folder.path() / "a", about({1}), few_rows(2)),
                        doctest::Contains("the cache holds 2 tokens, but the text has only 1; give the whole text"),
@@ -322,6 +324,14 @@ TEST_CASE("a write that fails leaves the old session and no temporary file") {
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 }
 
+TEST_CASE("what a writer that was killed has left is written over") {
+  const TemporaryFolder folder;
+  folder.write("a.part", std::string(10'000, 'x'));
+  save_session(folder.path() / "a", about({1, 2}), few_rows(2));
+  CHECK(load_session(folder.path() / "a", fingerprint).session().tokens == std::vector<int>{1, 2});
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
 TEST_CASE("two programs do not write one session at once") {
   const TemporaryFolder folder;
   const detail::OpenFile other(::open((folder.path() / "a.part").c_str(), O_WRONLY | O_CREAT, 0600));
@@ -334,7 +344,9 @@ TEST_CASE("two programs do not write one session at once") {
 TEST_CASE("a writer that is killed at any moment leaves one of the two whole sessions") {
   const TemporaryFolder folder;
   const auto path = folder.path() / "a";
-  const auto session_of = [](int which) { return about(std::vector<int>(std::size_t(20'000 + which * 60'000), which)); };
+  const auto session_of = [](int which) {
+    return about(std::vector<int>(std::size_t(20'000 + which * 60'000), which));
+  };
   const auto cache_of = [](int which) { return few_rows(1000 + which * 3000, float(which)); };
   const auto begin = std::chrono::steady_clock::now();
   save_session(path, session_of(1), cache_of(1)), save_session(path, session_of(0), cache_of(0));

@@ -199,6 +199,7 @@ using HeavyHitterCache = EvictingCache<Rows, LeastAttended, Watch>;
 template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>
 using RandomCache = EvictingCache<Rows, ByLot, Watch>;
 
-static_assert(LearningCache<HeavyHitterCache<>> && SavableCache<HeavyHitterCache<>> && SavableCache<RandomCache<>> && !LearningCache<RandomCache<>>);
+static_assert(LearningCache<HeavyHitterCache<>> && SavableCache<HeavyHitterCache<>> && SavableCache<RandomCache<>> &&
+              !LearningCache<RandomCache<>>);
 
 }  // namespace kvcache

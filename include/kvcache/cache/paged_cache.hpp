@@ -80,9 +80,8 @@ class PagedCache {
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     // Neighbours in the pool could be one block, but then sums would depend on where pages happen to lie.
-    for_each_page(length(layer), [&](int first, int count) {
-      visit(pool_->rows(layer).block(kv_head, slot(first), count, first));
-    });
+    for_each_page(length(layer),
+                  [&](int first, int count) { visit(pool_->rows(layer).block(kv_head, slot(first), count, first)); });
   }
   void rewind(int length) {
     check(length >= 0, "PagedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
@@ -94,9 +93,8 @@ class PagedCache {
   void save(ByteWriter& to) const requires SavableRows<Rows> {
     detail::begin_save(to, *this, saved_kind());
     for (int l = 0; l < shape().layers; ++l)
-      for_each_page(length(l), [&](int first, int count) {
-        detail::save_rows(pool_->rows(l), slot(first), count, to);
-      });
+      for_each_page(length(l),
+                    [&](int first, int count) { detail::save_rows(pool_->rows(l), slot(first), count, to); });
   }
   /// Takes pages of its own from the pool. Errors: also that not enough are free.
   void load(ByteReader& from) requires SavableRows<Rows> {
@@ -105,9 +103,8 @@ class PagedCache {
       from.check_left(std::size_t(length), std::size_t(shape().layers) * pool_->rows(0).bytes_per_slot());
       make_writable(0, length);
       for (int l = 0; l < shape().layers; ++l)
-        for_each_page(length, [&](int first, int count) {
-          detail::load_rows(pool_->rows(l), slot(first), count, from);
-        });
+        for_each_page(length,
+                      [&](int first, int count) { detail::load_rows(pool_->rows(l), slot(first), count, from); });
       std::ranges::fill(length_, length);
     });
   }

@@ -131,6 +131,7 @@ class SlidingWindowCache {
   [[no_unique_address]] Watch watch_;
 };
 
-static_assert(BoundedCache<SlidingWindowCache<>> && SavableCache<SlidingWindowCache<>> && !RewindableCache<SlidingWindowCache<>>);
+static_assert(BoundedCache<SlidingWindowCache<>> && SavableCache<SlidingWindowCache<>> &&
+              !RewindableCache<SlidingWindowCache<>>);
 
 }  // namespace kvcache

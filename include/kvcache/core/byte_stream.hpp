@@ -51,8 +51,7 @@ class ByteReader {
       : bytes_(bytes), name_(std::move(name)) {}
 
   template <class Number>
-  requires std::is_arithmetic_v<Number>
-  Number number() {
+  requires std::is_arithmetic_v<Number> Number number() {
     Number number;
     std::memcpy(&number, bytes(sizeof number).data(), sizeof number);
     return number;

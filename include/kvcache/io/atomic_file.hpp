@@ -36,7 +36,8 @@ class OpenFile {
 
 /// Does the name still lead to the file that was opened by it?
 inline bool is_named(int file, const std::filesystem::path& name) {
-  struct stat opened {}, named {};
+  struct stat opened {};
+  struct stat named {};
   return ::fstat(file, &opened) == 0 && ::lstat(name.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
          opened.st_dev == named.st_dev;
 }

@@ -14,8 +14,8 @@
 
 namespace kvcache {
 
-/// Of the config, and of every tensor: its name, shape and format, its first and its last 4,096 bytes. A sample: a model
-/// that was changed in the middle of its tensors and nowhere else has the same. Training changes them everywhere.
+/// Of the config, and of every tensor: its name, shape and format, its first and its last 4,096 bytes. A sample: a
+/// model that was changed in the middle of its tensors and nowhere else has the same. Training changes them everywhere.
 inline std::uint64_t model_fingerprint(const ModelConfig& c, const std::map<std::string, Tensor>& tensors) {
   constexpr std::size_t sample = 4096;
   ByteWriter seen;

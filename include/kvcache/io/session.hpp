@@ -54,8 +54,8 @@ inline std::span<const std::byte> session_content(std::span<const std::byte> byt
   check(bytes.size() >= session_magic.size() &&
             std::ranges::equal(bytes.first(session_magic.size()), std::as_bytes(std::span(session_magic))),
         path, ": not a session; give a file that save_session wrote, or a name that is free");
-  check(bytes.size() >= begin + end, path, ": a session of ", bytes.size(), " bytes, which is too short for any; it was ",
-        "cut off: take a copy of it, or begin another");
+  check(bytes.size() >= begin + end, path, ": a session of ", bytes.size(),
+        " bytes, which is too short for any; it was ", "cut off: take a copy of it, or begin another");
   const std::uint64_t stored = ByteReader(bytes.last(end)).number<std::uint64_t>(),
                       computed = checksum(bytes.first(bytes.size() - end));
   check(stored == computed, path, ": the checksum at the end is ", in_hex(stored), ", but the bytes before it give ",
@@ -108,8 +108,8 @@ class SavedSession {
 
   const Session& session() const { return session_; }
 
-  /// Replaces what the cache holds. Make it of session().cache, with room for the text. Errors: a cache of another kind,
-  /// or with less room; it is left empty then.
+  /// Replaces what the cache holds. Make it of session().cache, with room for the text. Errors: a cache of another
+  /// kind, or with less room; it is left empty then.
   template <SavableCache Cache>
   void restore(Cache& cache) const {
     ByteReader from(rows_, path_);

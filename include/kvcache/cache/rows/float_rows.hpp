@@ -10,8 +10,8 @@
 
 namespace kvcache {
 
-/// Scalar is what attention computes in, Stored (double, float or Eigen::half) is what lies in memory. Bytes per token and layer:
-/// 2 * kv_heads * head_dim * sizeof(Stored), exactly.
+/// Scalar is what attention computes in, Stored (double, float or Eigen::half) is what lies in memory. Bytes per token
+/// and layer: 2 * kv_heads * head_dim * sizeof(Stored), exactly.
 template <class ScalarType = float, class Stored = ScalarType>
 class FloatRows {
   static_assert(std::same_as<Stored, double> || std::same_as<Stored, float> || std::same_as<Stored, Eigen::half>);
