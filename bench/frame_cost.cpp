@@ -1,5 +1,5 @@
-// What one frame of the visualizer costs, apart from its pixels: the median time of ImGui for a still picture, and for a
-// new step in each frame, with every panel drawn.
+// What one frame of the visualizer costs, apart from its pixels: the median time of ImGui for a still picture, and for
+// a new step in each frame, with every panel drawn.
 //   frame_cost 2040        (tokens in the prompt; random weights of SmolLM2's shape)
 #include <chrono>
 #include <cstdio>
@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     moving.push_back(milliseconds_of_frame(window));
   }
   std::printf("%d layers x %d tokens, %zu panels: a still frame %.2f ms, a new step %.2f ms (medians of 100)\n",
-              session.timeline().about().config.layers, session.timeline().length_after(7), panels.size(), median(still),
-              median(moving));
+              session.timeline().about().config.layers, session.timeline().length_after(7), panels.size(),
+              median(still), median(moving));
   std::printf("the timeline takes %.1f MB\n", double(session.timeline().bytes()) / 1e6);
 }

@@ -24,7 +24,8 @@ void show(const char* name, const Cache& cache) {
 
 int main() {
   const auto pool = std::make_shared<Pool>(shape, /*pages*/ 32, /*page_size*/ 16);
-  std::printf("A pool of %d pages of %d tokens, %zu bytes each.\n", pool->pages(), pool->page_size(), pool->page_bytes());
+  std::printf("A pool of %d pages of %d tokens, %zu bytes each.\n", pool->pages(), pool->page_size(),
+              pool->page_bytes());
   std::printf("Reserving the longest text, 1,024 tokens, for each of 3 texts would take %d pages.\n\n", 3 * 1024 / 16);
 
   Cache a(pool), b(pool);

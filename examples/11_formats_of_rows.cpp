@@ -45,6 +45,7 @@ int main() {
   show<kvcache::KiviRows>("kivi, 2 bits", {.keys = {2, true}, .values = {2, false}});
   show<kvcache::KiviRows>("4 bits, keys per token", {.keys = {4, false}, .values = {4, false}});
   std::printf(
-      "\nWith a scale for each token, two large channels cost all others their precision. KIVI's keys have a scale for\n"
+      "\nWith a scale for each token, two large channels cost all others their precision. KIVI's keys have a scale "
+      "for\n"
       "each channel of 32 tokens. (Its bytes here count 32 to 64 whole tokens.)\n");
 }

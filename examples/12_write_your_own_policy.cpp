@@ -1,11 +1,11 @@
 // A policy of your own goes through a real decoder like any other: strided_cache.hpp, 60 lines.
 // g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/12_write_your_own_policy.cpp -lpcre2-8 && ./a.out
-#include "strided_cache.hpp"
-
 #include <cstdio>
 #include <kvcache/io.hpp>
 #include <kvcache/kvcache.hpp>
 #include <kvcache/text.hpp>
+
+#include "strided_cache.hpp"
 
 int main() {
   const auto folder = kvcache::find_model("tiny");

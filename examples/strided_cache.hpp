@@ -52,7 +52,8 @@ class StridedCache {
   kvcache::MemoryUse memory() const {
     kvcache::MemoryUse memory;
     for (int l = 0; l < shape_.layers; ++l) {
-      const int old = std::max(0, length(l) - recent_), kept = std::min(length(l), recent_) + (old + stride_ - 1) / stride_;
+      const int old = std::max(0, length(l) - recent_),
+                kept = std::min(length(l), recent_) + (old + stride_ - 1) / stride_;
       memory.used_bytes += kvcache::used_bytes(rows_[std::size_t(l)], kept);
       memory.reserved_bytes += kvcache::reserved_bytes(rows_[std::size_t(l)]);
     }

@@ -1,5 +1,5 @@
-// The umbrella of all caches and formats, and of the choice among them by name. Needs no library but Eigen, and POSIX for
-// the cache that offloads to a file.
+// The umbrella of all caches and formats, and of the choice among them by name. Needs no library but Eigen, and POSIX
+// for the cache that offloads to a file.
 #pragma once
 
 #include "kvcache/cache/make_cache.hpp"

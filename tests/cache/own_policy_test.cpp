@@ -1,6 +1,5 @@
 // The policy of examples/12_write_your_own_policy.cpp, and what the laws say to five mistakes one makes in writing it.
 #include "../../examples/strided_cache.hpp"
-
 #include "cache_laws.hpp"
 #include "instances.hpp"
 
@@ -12,7 +11,14 @@ constexpr CacheShape sizes{.layers = 2, .kv_heads = 2, .head_dim = 6};
 using Right = StridedCache<FloatRows<double>>;
 const cache_laws::Policy policy{.keeps = [](int p, int length) { return p >= length - 8 || p % 3 == 0; }};
 
-enum class Mistake { none, forgets_to_copy, takes_any_chunk, starts_block_at_zero, clears_one_layer, counts_all_tokens };
+enum class Mistake {
+  none,
+  forgets_to_copy,
+  takes_any_chunk,
+  starts_block_at_zero,
+  clears_one_layer,
+  counts_all_tokens
+};
 
 /// The same policy with one line of it gone wrong.
 class Mistaken {

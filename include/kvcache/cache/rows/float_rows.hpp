@@ -60,9 +60,7 @@ class FloatRows {
 
   /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
   void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
-  void load(int first, int count, const std::byte* from) {
-    values_.load(first, count, keys_.load(first, count, from));
-  }
+  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
   std::string format() const {
     return std::same_as<Stored, double> ? "f64" : std::same_as<Stored, float> ? "f32" : "f16";
   }

@@ -102,9 +102,7 @@ class PackedRows {
 
   /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
   void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
-  void load(int first, int count, const std::byte* from) {
-    values_.load(first, count, keys_.load(first, count, from));
-  }
+  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
   std::string format() const {
     const std::string keys = formats_.keys().name, values = formats_.values().name;
     return keys == values ? keys : keys + " and " + values;
