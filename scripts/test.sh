@@ -14,7 +14,7 @@ for preset in dev sanitize; do
   cmake --preset "$preset" >/dev/null
   cmake --build --preset "$preset"
   echo "== $preset: test"
-  OMP_NUM_THREADS=2 ctest --preset "$preset"
+  OMP_NUM_THREADS=2 ctest --preset "$preset" -j2
 done
 if [ "${1:-}" = "--all" ]; then
   echo "== planted faults: each must be noticed by a test"

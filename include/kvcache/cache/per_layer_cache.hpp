@@ -13,8 +13,8 @@
 
 namespace kvcache {
 
-/// Layer l of the model is layer 0 of part l. (BlockType and ScalarType are named apart so that a cache may be made of
-/// caches like itself.)
+/// Layer l of the model is layer 0 of part l. (BlockType and ScalarType are named apart, and members ask for functions
+/// and not for concepts, so that a cache may be made of caches like itself.)
 template <class Part, class BlockType = typename Part::Block, class ScalarType = typename Part::Scalar>
 class PerLayerCache {
  public:
@@ -55,18 +55,21 @@ class PerLayerCache {
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     part(layer).for_each_block(0, kv_head, visit);
   }
-  void rewind(int length) requires RewindableCache<Part> {
+  void rewind(int length) requires requires(Part& part) { part.rewind(0); }
+  {
     for (Part& part : parts_) part.rewind(length);
   }
   void clear() {
     for (Part& part : parts_) part.clear();
   }
   /// Each part says for itself what it is.
-  void save(ByteWriter& to) const requires SavableCache<Part> {
+  void save(ByteWriter& to) const requires requires(const Part& part, ByteWriter& to) { part.save(to); }
+  {
     detail::begin_save(to, *this, saved_kind());
     for (const Part& part : parts_) part.save(to);
   }
-  void load(ByteReader& from) requires SavableCache<Part> {
+  void load(ByteReader& from) requires requires(const Part& part, ByteWriter& to) { part.save(to); }
+  {
     detail::load_or_clear(*this, [&] {
       const int length = detail::begin_load(from, saved_kind());
       for (Part& part : parts_) {
@@ -76,18 +79,22 @@ class PerLayerCache {
       }
     });
   }
-  bool learns() const requires LearningCache<Part> {
+  bool learns() const requires requires(const Part& part) { part.learns(); }
+  {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.learns(); });
   }
-  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Part> {
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires requires(const Part& part) { part.learns(); }
+  {
     if (part(layer).learns()) parts_[std::size_t(layer)].learn(0, kv_head, weights);
   }
-  int reach() const requires BoundedCache<Part> {
+  int reach() const requires requires(const Part& part) { part.reach(); }
+  {
     int reach = 0;
     for (const Part& part : parts_) reach = std::max(reach, part.reach());
     return reach;
   }
-  bool shifts_positions() const requires BoundedCache<Part> {
+  bool shifts_positions() const requires requires(const Part& part) { part.reach(); }
+  {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.shifts_positions(); });
   }
 
