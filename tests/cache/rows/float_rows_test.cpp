@@ -2,7 +2,7 @@
 
 #include "cache_laws.hpp"
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/core/random.hpp"
 
 using namespace kvcache;
@@ -32,10 +32,12 @@ std::pair<Matrix<double>, Matrix<double>> read(const Block& block, int head_dim)
 
 }  // namespace
 
-// FloatRows<double> goes through the laws in contiguous_cache_test.cpp, FloatRows<float> in any_cache_test.cpp.
+// FloatRows<double> goes through the laws in contiguous_cache_test.cpp, FloatRows<float> in packed_rows_test.cpp.
 TEST_CASE("halves read back with eleven bits, in every cache") {
-  for (const char* name : {"growing", "preallocated", "concatenating"})
-    check_cache_laws([&] { return make_cache<HalfRows>(name, shape, 41); }, {.row_tolerance = 0x1p-12});  // of up to 1
+  const cache_laws::Policy policy{.row_tolerance = 0x1p-12};  // of up to 1
+  check_cache_laws([] { return GrowingCache<HalfRows>(shape); }, policy);
+  check_cache_laws([] { return PreallocatedCache<HalfRows>(shape, 41); }, policy);
+  check_cache_laws([] { return ConcatenatingCache<HalfRows>(shape); }, policy);
 }
 
 TEST_CASE_TEMPLATE("a slot may be written, overwritten, copied and moved to larger storage", Rows, FloatRows<float>,
