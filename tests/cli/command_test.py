@@ -241,7 +241,7 @@ class CommandTest(unittest.TestCase):
 
     # --- memory
     def test_race_takes_caches_that_forget_and_round_and_says_so(self):
-        printed = self.output("race", "--tokens", "60", "--repeats", "1", "--cache", "none", "--cache",
+        printed = self.output("race", "--tokens", "30", "--repeats", "1", "--proof", "off", "--cache", "none", "--cache",
                               "window:sinks=0,recent=4", "--cache", "paged:page=4", "--cache", "growing:format=q4_0",
                               "--picture", self.path("race.svg"), "--json", self.path("out.json"))
         self.assertIn("same tokens: NO, window:sinks=0,recent=4 differs from none at token", printed)
@@ -271,27 +271,27 @@ class CommandTest(unittest.TestCase):
     def test_quality_compares_caches_along_a_text(self):
         text = self.path("text.txt")
         Path(text).write_text("To be, or not to be, that is the question. " * 12)
-        printed = self.output("quality", "--text", text, "--tokens", "150", "--cache", "growing", "--cache", "paged",
+        printed = self.output("quality", "--text", text, "--tokens", "60", "--cache", "growing", "--cache", "paged",
                               "--cache", "window:sinks=2,recent=14", "--cache", "window", "--cache",
                               "heavy-hitter:budget=16", "--cache", "growing:format=int8", "--json",
                               self.path("out.json"), "--csv", self.path("out.csv"), "--picture", self.path("out.svg"))
         self.assertIn("note: window never evicted a token", printed)
         done = json.loads(Path(self.path("out.json")).read_text())
-        self.assertEqual(done["tokens"], 150)
+        self.assertEqual(done["tokens"], 60)
         runs = {run["cache"]: run for run in done["runs"]}
         growing, paged, window = runs["growing"], runs["paged"], runs["window:sinks=2,recent=14"]
         self.assertEqual((growing["kl_divergence"], growing["top1_agreement"], growing["evictions"]), (0, 1, 0))
         self.assertAlmostEqual(paged["mean_nll"], growing["mean_nll"], places=5)
         self.assertLess(paged["kl_divergence"], 1e-9)
-        self.assertEqual(window["evictions"], 149 - 16)
-        self.assertEqual(runs["heavy-hitter:budget=16"]["evictions"], 149 - 16)
+        self.assertEqual(window["evictions"], 59 - 16)
+        self.assertEqual(runs["heavy-hitter:budget=16"]["evictions"], 59 - 16)
         self.assertEqual(window["used_bytes"], 16 * 2 * 6 * 2 * 32 * 4)
         self.assertGreater(window["kl_divergence"], 1e-3)
         self.assertLess(0, runs["growing:format=int8"]["kl_divergence"])
         self.assertLess(runs["growing:format=int8"]["kl_divergence"], 1e-3)
         losses = [line.split(",") for line in Path(self.path("out.csv")).read_text().replace('"window:sinks=2,', '"window:').splitlines()]
-        self.assertEqual(len(losses), 150)
-        self.assertAlmostEqual(sum(float(line[1]) for line in losses[1:]) / 149, growing["mean_nll"], places=4)
+        self.assertEqual(len(losses), 60)
+        self.assertAlmostEqual(sum(float(line[1]) for line in losses[1:]) / 59, growing["mean_nll"], places=4)
         self.assertEqual(Path(self.path("out.svg")).read_text().count("<polyline"), 6)
 
     def test_quality_can_compare_against_another_cache_than_the_first(self):
@@ -302,6 +302,8 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(done["against"], "growing")
 
     def test_a_window_with_shifted_positions_reads_far_beyond_the_models_positions(self):
+        if "sanitize" in COMMAND:
+            self.skipTest("3,500 steps take minutes under sanitizers; they run the same code in other tests")
         text = self.path("text.txt")
         Path(text).write_text((Path(__file__).parents[2] / "models/held_out.txt").read_text()[:6000])
         self.refused("but with growing the model can read 1024", "quality", "--text", text, "--cache", "growing")
