@@ -1,8 +1,10 @@
 // A cache as people write it: a policy, and options after a colon. "window:sinks=4,recent=252,keys=int8".
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +13,16 @@
 #include "kvcache/core/check.hpp"
 
 namespace kvcache {
+
+namespace detail {
+/// All of the text, or nothing.
+inline std::optional<int> whole_number(std::string_view text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+}  // namespace detail
 
 /// Options are taken out one by one; what is left over at the end was unknown.
 class CacheSpec {
@@ -36,19 +48,13 @@ class CacheSpec {
 
   const std::string& text() const { return text_; }
   const std::string& policy() const { return policy_; }
-  bool has(std::string_view name) const {
-    for (const auto& [key, value] : options_)
-      if (key == name) return true;
-    return false;
-  }
   /// Errors: not a whole number from `least` to 2^30.
   int number(std::string_view name, int otherwise, int least) {
     const std::string text = word(name, std::to_string(otherwise));
-    int number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    check(error == std::errc() && end == text.data() + text.size() && number >= least && number <= 1 << 30, where(),
-          name, " is \"", text, "\"; it must be a whole number of at least ", least);
-    return number;
+    const std::optional<int> number = detail::whole_number(text);
+    check(number && *number >= least && *number <= 1 << 30, where(), name, " is \"", text,
+          "\"; it must be a whole number of at least ", least);
+    return *number;
   }
   /// Errors: not one of `allowed`, where those are given.
   std::string word(std::string_view name, std::string otherwise, std::initializer_list<const char*> allowed = {}) {

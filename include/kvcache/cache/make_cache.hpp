@@ -44,11 +44,10 @@ inline KiviOptions kivi_of(CacheSpec& spec) {
 inline std::vector<std::string> specs_of_layers(std::string_view text, int layers) {
   std::vector<std::string> specs(static_cast<std::size_t>(layers));
   const auto number = [&](std::string_view digits) {
-    int n = -1;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
-    check(error == std::errc() && end == digits.data() + digits.size() && n >= 0 && n < layers, "layers: \"", digits,
-          "\" is no layer; the model has layers 0 to ", layers - 1, ". Write layers:0-9=growing;rest=window");
-    return n;
+    const std::optional<int> n = whole_number(digits);
+    check(n && *n >= 0 && *n < layers, "layers: \"", digits, "\" is no layer; the model has layers 0 to ", layers - 1,
+          ". Write layers:0-9=growing;rest=window");
+    return *n;
   };
   while (!text.empty()) {
     const std::string_view part = text.substr(0, text.find(';'));
