@@ -4,7 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "../tests/random_packed.hpp"
-#include "kvcache/caches.hpp"
+#include "common/caches.hpp"
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
 

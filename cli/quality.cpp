@@ -25,7 +25,7 @@ struct QualityChoice {
 /// One cache on its way through the text.
 struct QualityRun {
   std::string name;
-  AnyCache<AnyRows> cache;
+  NamedCache<> cache;
   std::shared_ptr<std::int64_t> evictions;  // rows forgotten, in all layers
   std::vector<float> logits;
   Quality quality;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "kvcache/caches.hpp"
+#include "common/caches.hpp"
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
 

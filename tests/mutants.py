@@ -16,6 +16,8 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 COMMON = ["cache_laws.cpp", "allocations.cpp", "instances.cpp"]  # what other tests need besides themselves
+CACHES = "../common/caches.cpp"  # what tests need that choose caches by name, in these words
+CHOOSE_BY_NAME = ["common/caches.hpp", "named_caches.hpp", "recorded.hpp"]
 ATTENTION = ["attention/attention_test.cpp"]
 SOFTMAX = ["attention/online_softmax_test.cpp"]
 CACHE = ["cache/contiguous_cache_test.cpp"]
@@ -226,14 +228,19 @@ def plant(number, compiler, objects):
         if old not in text:
             return "NOT PLANTED: the header has changed"
         (include / "kvcache" / header).write_text(text.replace(old, new))
-        flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", "-isystem", "/usr/include/eigen3",
+        flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", f"-I{ROOT}", "-isystem", "/usr/include/eigen3",
                  f'-DKVCACHE_GOLDENS="{TESTS}/goldens"', "-pthread"]
         # Helpers are compiled anew only where the fault is in them; else those of the sound headers serve.
         own = [str(TESTS / t) for t in tests]
         helpers = dict(objects)
-        if header == "math/products.hpp":
-            helpers.pop("instances.cpp")
-            own.append(str(TESTS / "instances.cpp"))
+        anew = ["instances.cpp"] if header == "math/products.hpp" else []
+        if not any(words in (TESTS / t).read_text() for t in tests for words in CHOOSE_BY_NAME):
+            helpers.pop(CACHES)
+        elif header.startswith("cache/"):
+            anew.append(CACHES)
+        for source in anew:
+            helpers.pop(source)
+            own.append(str(TESTS / source))
         build = run([compiler, *flags, *own, *helpers.values(), "-lpcre2-8", "-o", "tests"], folder, 600)
         if build.returncode:
             return "does not compile: " + build.stderr.split("error:")[-1].strip().splitlines()[0]
@@ -246,10 +253,10 @@ def plant(number, compiler, objects):
 def compile_helpers(compiler, folder):
     """The test program's main and what all tests share, from the sound headers."""
     objects = {}
-    for source in ["main.cpp", *COMMON]:
-        target = Path(folder) / (source + ".o")
-        build = run([compiler, "-std=c++20", "-O1", "-fopenmp", f"-I{ROOT}/include", f"-I{TESTS}", "-isystem",
-                     "/usr/include/eigen3", "-c", str(TESTS / source), "-o", str(target)], folder, 600)
+    for source in ["main.cpp", *COMMON, CACHES]:
+        target = Path(folder) / (Path(source).name + ".o")
+        build = run([compiler, "-std=c++20", "-O1", "-fopenmp", f"-I{ROOT}/include", f"-I{TESTS}", f"-I{ROOT}",
+                     "-isystem", "/usr/include/eigen3", "-c", str(TESTS / source), "-o", str(target)], folder, 600)
         if build.returncode:
             sys.exit(build.stderr)
         objects[source] = str(target)

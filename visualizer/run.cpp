@@ -1,7 +1,7 @@
 #include "run.hpp"
 
 #include "common/model_choice.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "kvcache/observe.hpp"
 
 namespace kvcache::visualizer {
@@ -14,7 +14,7 @@ struct LoadedModel {
 
 namespace {
 
-using Cache = AnyCache<AnyRows>;
+using Cache = NamedCache<>;
 constexpr std::uint64_t seed_of_shape = 0;
 
 double trace_bytes(const ModelConfig& c, int positions) {

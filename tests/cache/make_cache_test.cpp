@@ -1,4 +1,4 @@
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 
 #include "cache/named_caches.hpp"
 #include "cache_laws.hpp"

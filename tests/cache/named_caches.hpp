@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cache_laws.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 
 namespace named_caches {
 

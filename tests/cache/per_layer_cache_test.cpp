@@ -4,7 +4,7 @@
 
 #include "cache_laws.hpp"
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 
 using namespace kvcache;
 

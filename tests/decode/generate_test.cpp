@@ -5,7 +5,7 @@
 #include <climits>
 
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"
@@ -14,7 +14,7 @@ using namespace kvcache;
 
 namespace {
 
-using Cache = AnyCache<FloatRows<double>>;
+using Cache = NamedCache<FloatRows<double>>;
 Cache cache_for(const ModelConfig& config, const char* name = "growing") {
   return make_cache<FloatRows<double>>(name, config.cache_shape(), 48);
 }

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"
 
@@ -13,7 +13,7 @@ using namespace kvcache;
 
 namespace {
 
-using Cache = AnyCache<FloatRows<double>>;
+using Cache = NamedCache<FloatRows<double>>;
 
 /// A cache that is right until it forgets to show its first row: from `length` tokens on.
 class Forgetful {

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "kvcache/model/transformer.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"
@@ -24,8 +24,8 @@ TEST_CASE("in float, cached and recomputed logits differ by rounding only") {
     Transformer<float> cached(model), plain(model);
     double worst = 0, worst_of_reference = 0;
     for (const CacheName& name : cache_names) {
-      auto cache = make_cache<FloatRows<float>>(name.name, small.config.cache_shape(), 24);
-      auto scratch = make_cache<FloatRows<float>>("growing", small.config.cache_shape(), 0);
+      auto cache = make_cache(name.name, small.config.cache_shape(), 24);
+      auto scratch = make_cache("growing", small.config.cache_shape(), 0);
       for (int done = 0, n = 9; done < 24; done += n, n = 1) {
         const auto logits = cached.step(cache, std::span(tokens).subspan(std::size_t(done), std::size_t(n)));
         scratch.clear();

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"
@@ -12,7 +12,7 @@ using namespace kvcache;
 
 namespace {
 
-using Cache = AnyCache<FloatRows<double>>;
+using Cache = NamedCache<FloatRows<double>>;
 using Chunks = std::vector<int>;
 constexpr int text_length = 24;
 

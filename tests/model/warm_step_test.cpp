@@ -2,7 +2,7 @@
 
 #include "allocations.hpp"
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "kvcache/model/transformer.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"

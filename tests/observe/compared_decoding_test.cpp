@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "instances.hpp"
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "kvcache/decode/generate.hpp"
 #include "small_models.hpp"
 #include "student_cache.hpp"
@@ -13,7 +13,7 @@ using namespace kvcache;
 
 namespace {
 
-using Cache = AnyCache<FloatRows<double>>;
+using Cache = NamedCache<FloatRows<double>>;
 
 struct Setting {
   explicit Setting(const ModelConfig& config = small_llama()) : model(random_model<double>(config)) {}

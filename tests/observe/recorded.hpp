@@ -4,7 +4,7 @@
 #include <sstream>
 #include <string>
 
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "kvcache/model/weights.hpp"
 #include "kvcache/observe/traced_decoding.hpp"
 #include "small_models.hpp"
@@ -74,7 +74,7 @@ struct Wish {
   TraceOptions trace = {.all_layers = true};
 };
 
-using Cache = AnyCache<AnyRows>;
+using Cache = NamedCache<>;
 
 /// A run that was recorded whole, and what only the run itself knew.
 struct Run {

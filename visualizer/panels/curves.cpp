@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kvcache/cache/make_cache.hpp"
+#include "common/caches.hpp"
 #include "scene.hpp"
 
 namespace kvcache::visualizer {

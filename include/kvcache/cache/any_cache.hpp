@@ -1,25 +1,17 @@
-// A cache chosen when the program runs: "growing", "window:sinks=4,recent=252"... Itself a KeyValueCache.
+// Any policy behind one type, for programs that choose it when they run. Itself a KeyValueCache.
 #pragma once
 
-#include <type_traits>
+#include <memory>
 #include <utility>
-#include <variant>
 
-#include "kvcache/cache/contiguous_cache.hpp"
-#include "kvcache/cache/evicting_cache.hpp"
-#include "kvcache/cache/offloaded_cache.hpp"
-#include "kvcache/cache/paged_cache.hpp"
-#include "kvcache/cache/per_layer_cache.hpp"
-#include "kvcache/cache/rows/kivi_rows.hpp"
-#include "kvcache/cache/rows/packed_rows.hpp"
-#include "kvcache/cache/sliding_window_cache.hpp"
+#include "kvcache/cache/concept.hpp"
+#include "kvcache/core/check.hpp"
 
 namespace kvcache {
 
 namespace detail {
 
-/// Calls whatever a reader brought, without being a template of it: so each policy is compiled once, and not once for
-/// each reader. It costs one indirect call a block.
+/// Calls whatever a reader brought, without being a template of it, so that for_each_block can be virtual.
 template <class Block>
 struct BlockCall {
   const void* visitor;
@@ -38,114 +30,130 @@ struct VisitorOf : BlockCall<Blocks>... {
 
 }  // namespace detail
 
-/// Decides once per call which policy it holds; the blocks that attention reads are the policy's own. Programs use
-/// AnyCache<AnyRows>, which chooses formats too, and so compile each policy once.
-template <RowStore Rows>
+/// Holds a cache of any policy whose blocks are of one of these types. A call costs one indirect call, reading one more
+/// for each block; the blocks are the policy's own. Only the file that makes a cache compiles its policy.
+template <KeyValueBlock FirstBlock, KeyValueBlock... MoreBlocks>
 class AnyCache {
  public:
-  using Block = typename Rows::Block;
-  using Scalar = typename Rows::Scalar;
-  using Watch = MaybeObserver;
-  template <class... More>
-  using PoliciesAnd = std::variant<GrowingCache<Rows, Watch>, PreallocatedCache<Rows, Watch>,
-                                   ConcatenatingCache<Rows, Watch>, SlidingWindowCache<Rows, Watch>,
-                                   PagedCache<Rows, Watch>, HeavyHitterCache<Rows, Watch>, RandomCache<Rows, Watch>,
-                                   OffloadedCache<Rows, Watch>, PerLayerCache<AnyCache, Block, Scalar>, More...>;
-  /// KIVI's rows are packed in groups, so they are no choice within AnyRows but a policy more.
-  static constexpr bool has_kivi = std::is_same_v<Rows, AnyRows>;
-  using Policies = std::conditional_t<has_kivi, PoliciesAnd<GrowingCache<KiviRows, Watch>>, PoliciesAnd<>>;
+  using Block = FirstBlock;
+  using Scalar = typename Block::Scalar;
 
-  explicit AnyCache(Policies policy) : policy_(std::move(policy)) {}
-  AnyCache clone() const {
-    return visit([](const auto& cache) { return AnyCache(Policies(cache.clone())); });
-  }
-  CacheShape shape() const {
-    return visit([](const auto& cache) { return cache.shape(); });
-  }
-  int length(int layer) const {
-    return visit([&](const auto& cache) { return cache.length(layer); });
-  }
-  int slots(int layer) const {
-    return visit([&](const auto& cache) { return cache.slots(layer); });
-  }
-  int chunk_limit(int layer) const {
-    return visit([&](const auto& cache) { return cache.chunk_limit(layer); });
-  }
+  template <class Cache>
+  requires(!std::same_as<Cache, AnyCache>) && KeyValueCache<Cache>
+  explicit AnyCache(Cache cache) : held_(std::make_unique<Holder<Cache>>(std::move(cache))) {}
+  AnyCache clone() const { return AnyCache(held_->clone()); }
+
+  CacheShape shape() const { return held_->shape(); }
+  int length(int layer) const { return held_->length(layer); }
+  int slots(int layer) const { return held_->slots(layer); }
+  int chunk_limit(int layer) const { return held_->chunk_limit(layer); }
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
-    visit([&](auto& cache) { cache.append(layer, first_position, keys, values); });
+    held_->append(layer, first_position, keys, values);
   }
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visitor) const {
-    visit_blocks(layer, kv_head, BlockVisitor(visitor));
+    held_->for_each_block(layer, kv_head, BlockVisitor(visitor));
   }
+  MemoryUse memory() const { return held_->memory(); }
+  void clear() { held_->clear(); }
+
   /// Errors: the policy cannot rewind.
-  void rewind(int length) {
-    visit([&]<class Cache>(Cache& cache) {
+  void rewind(int length) { held_->rewind(length); }
+  /// Errors: the policy, or its rows, cannot be saved.
+  void save(ByteWriter& to) const { held_->save(to); }
+  void load(ByteReader& from) { held_->load(from); }
+  bool learns() const { return held_->learns(); }
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) { held_->learn(layer, kv_head, weights); }
+  int reach() const { return held_->reach(); }
+  bool shifts_positions() const { return held_->shifts_positions(); }
+  /// True if every token stays until it is taken back; then the cache can rewind.
+  bool keeps_every_token() const { return held_->keeps_every_token(); }
+
+ private:
+  using BlockVisitor = detail::VisitorOf<FirstBlock, MoreBlocks...>;
+
+  struct Held {
+    virtual ~Held() = default;
+    virtual std::unique_ptr<Held> clone() const = 0;
+    virtual CacheShape shape() const = 0;
+    virtual int length(int layer) const = 0;
+    virtual int slots(int layer) const = 0;
+    virtual int chunk_limit(int layer) const = 0;
+    virtual void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) = 0;
+    virtual void for_each_block(int layer, int kv_head, const BlockVisitor& visitor) const = 0;
+    virtual MemoryUse memory() const = 0;
+    virtual void clear() = 0;
+    virtual void rewind(int length) = 0;
+    virtual void save(ByteWriter& to) const = 0;
+    virtual void load(ByteReader& from) = 0;
+    virtual bool learns() const = 0;
+    virtual void learn(int layer, int kv_head, MatrixIn<Scalar> weights) = 0;
+    virtual int reach() const = 0;
+    virtual bool shifts_positions() const = 0;
+    virtual bool keeps_every_token() const = 0;
+  };
+
+  template <class Cache>
+  struct Holder final : Held {
+    explicit Holder(Cache held) : cache(std::move(held)) {}
+    std::unique_ptr<Held> clone() const override { return std::make_unique<Holder>(cache.clone()); }
+    CacheShape shape() const override { return cache.shape(); }
+    int length(int layer) const override { return cache.length(layer); }
+    int slots(int layer) const override { return cache.slots(layer); }
+    int chunk_limit(int layer) const override { return cache.chunk_limit(layer); }
+    void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) override {
+      cache.append(layer, first_position, keys, values);
+    }
+    void for_each_block(int layer, int kv_head, const BlockVisitor& visitor) const override {
+      cache.for_each_block(layer, kv_head, visitor);
+    }
+    MemoryUse memory() const override { return cache.memory(); }
+    void clear() override { cache.clear(); }
+
+    // What not every policy can do.
+    void rewind(int length) override {
       if constexpr (RewindableCache<Cache>)
         cache.rewind(length);
       else
         fail("rewind: this cache has forgotten what it would go back to; clear it, or take one that keeps every token");
-    });
-  }
-  void clear() {
-    visit([](auto& cache) { cache.clear(); });
-  }
-  void save(ByteWriter& to) const requires SavableRows<Rows> {
-    visit([&](const auto& cache) { cache.save(to); });
-  }
-  void load(ByteReader& from) requires SavableRows<Rows> {
-    visit([&](auto& cache) { cache.load(from); });
-  }
-  MemoryUse memory() const {
-    return visit([](const auto& cache) { return cache.memory(); });
-  }
-  bool learns() const {
-    return visit([]<class Cache>(const Cache& cache) {
+    }
+    void save(ByteWriter& to) const override {
+      if constexpr (SavableCache<Cache>)
+        cache.save(to);
+      else
+        fail("save: this cache cannot be saved; see SavableCache in cache/concept.hpp for what it lacks");
+    }
+    void load(ByteReader& from) override {
+      if constexpr (SavableCache<Cache>)
+        cache.load(from);
+      else
+        fail("load: this cache cannot be saved; see SavableCache in cache/concept.hpp for what it lacks");
+    }
+    bool learns() const override {
       if constexpr (LearningCache<Cache>) return cache.learns();
       return false;
-    });
-  }
-  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) {
-    visit([&]<class Cache>(Cache& cache) {
+    }
+    void learn(int layer, int kv_head, MatrixIn<Scalar> weights) override {
       if constexpr (LearningCache<Cache>) cache.learn(layer, kv_head, weights);
-    });
-  }
-  int reach() const {
-    return visit([]<class Cache>(const Cache& cache) {
+    }
+    int reach() const override {
       if constexpr (BoundedCache<Cache>) return cache.reach();
       return unlimited;
-    });
-  }
-  bool shifts_positions() const {
-    return visit([]<class Cache>(const Cache& cache) {
+    }
+    bool shifts_positions() const override {
       if constexpr (BoundedCache<Cache>) return cache.shifts_positions();
       return false;
-    });
-  }
-
-  /// True if every token stays until it is taken back; then the cache can rewind.
-  bool keeps_every_token() const {
-    return visit([]<class Cache>(const Cache& cache) {
-      if constexpr (requires { cache.part(0).keeps_every_token(); }) {
-        bool all = true;
-        for (int l = 0; l < cache.shape().layers; ++l) all = all && cache.part(l).keeps_every_token();
-        return all;
-      }
+    }
+    bool keeps_every_token() const override {
+      if constexpr (requires { cache.keeps_every_token(); }) return cache.keeps_every_token();
       return RewindableCache<Cache>;
-    });
-  }
-  /// For whoever knows which policy it is.
-  const Policies& policy() const { return policy_; }
+    }
 
- private:
-  using BlockVisitor =
-      std::conditional_t<has_kivi, detail::VisitorOf<Block, KiviRows::Block>, detail::VisitorOf<Block>>;
-  void visit_blocks(int layer, int kv_head, const BlockVisitor& visitor) const {
-    visit([&](const auto& cache) { cache.for_each_block(layer, kv_head, visitor); });
-  }
-  auto visit(auto&& what) { return std::visit(what, policy_); }
-  auto visit(auto&& what) const { return std::visit(what, policy_); }
-  Policies policy_;
+    Cache cache;
+  };
+
+  explicit AnyCache(std::unique_ptr<Held> held) : held_(std::move(held)) {}
+  std::unique_ptr<Held> held_;
 };
 
 }  // namespace kvcache

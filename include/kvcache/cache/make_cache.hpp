@@ -9,8 +9,31 @@
 #include "kvcache/cache/any_cache.hpp"
 #include "kvcache/cache/cache_names.hpp"
 #include "kvcache/cache/cache_spec.hpp"
+#include "kvcache/cache/contiguous_cache.hpp"
+#include "kvcache/cache/evicting_cache.hpp"
+#include "kvcache/cache/offloaded_cache.hpp"
+#include "kvcache/cache/paged_cache.hpp"
+#include "kvcache/cache/per_layer_cache.hpp"
+#include "kvcache/cache/rows/kivi_rows.hpp"
+#include "kvcache/cache/rows/packed_rows.hpp"
+#include "kvcache/cache/sliding_window_cache.hpp"
 
 namespace kvcache {
+
+namespace detail {
+template <RowStore Rows>
+struct NamedCacheOf {
+  using type = AnyCache<typename Rows::Block>;
+};
+template <>
+struct NamedCacheOf<AnyRows> {  // KIVI's rows are packed in groups, so they are no choice within AnyRows
+  using type = AnyCache<AnyRows::Block, KiviRows::Block>;
+};
+}  // namespace detail
+
+/// What make_cache makes.
+template <RowStore Rows = AnyRows>
+using NamedCache = typename detail::NamedCacheOf<Rows>::type;
 
 namespace detail {
 
@@ -80,14 +103,14 @@ inline std::vector<std::string> specs_of_layers(std::string_view text, int layer
 /// `capacity`: tokens that a cache which never grows has room for; the others start empty. Formats can be chosen if
 /// Rows is AnyRows. Errors: a name that is not in cache_names, options it does not know, values that make no sense.
 template <RowStore Rows = AnyRows>
-AnyCache<Rows> make_cache(std::string_view text, CacheShape shape, int capacity, MaybeObserver watch = {}) {
-  using Any = AnyCache<Rows>;
+NamedCache<Rows> make_cache(std::string_view text, CacheShape shape, int capacity, MaybeObserver watch = {}) {
+  using Any = NamedCache<Rows>;
   using Watch = MaybeObserver;
   if (text.starts_with("layers:")) {
     std::vector<Any> parts;
     for (const std::string& spec : detail::specs_of_layers(text.substr(7), shape.layers))
       parts.push_back(make_cache<Rows>(spec, {1, shape.kv_heads, shape.head_dim}, capacity, watch));
-    return Any(PerLayerCache<Any, typename Any::Block, typename Any::Scalar>(std::move(parts)));
+    return Any(PerLayerCache<Any>(std::move(parts)));
   }
   CacheSpec spec(text);
   const std::string policy = spec.policy();
@@ -145,7 +168,7 @@ inline bool rounds(std::string_view text) {
   return false;
 }
 
-static_assert(RewindableCache<AnyCache<AnyRows>> && LearningCache<AnyCache<AnyRows>> &&
-              BoundedCache<AnyCache<AnyRows>> && SavableCache<AnyCache<AnyRows>>);
+static_assert(RewindableCache<NamedCache<>> && LearningCache<NamedCache<>> && BoundedCache<NamedCache<>> &&
+              SavableCache<NamedCache<>>);
 
 }  // namespace kvcache

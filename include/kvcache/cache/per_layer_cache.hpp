@@ -13,13 +13,12 @@
 
 namespace kvcache {
 
-/// Layer l of the model is layer 0 of part l. (BlockType and ScalarType are named apart, and members ask for functions
-/// and not for concepts, so that a cache may be made of caches like itself.)
-template <class Part, class BlockType = typename Part::Block, class ScalarType = typename Part::Scalar>
+/// Layer l of the model is layer 0 of part l.
+template <KeyValueCache Part>
 class PerLayerCache {
  public:
-  using Block = BlockType;
-  using Scalar = ScalarType;
+  using Block = typename Part::Block;
+  using Scalar = typename Part::Scalar;
 
   /// Errors: no parts; parts of more than one layer, or of different heads.
   explicit PerLayerCache(std::vector<Part> parts) : parts_(std::move(parts)) {
@@ -55,7 +54,7 @@ class PerLayerCache {
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     part(layer).for_each_block(0, kv_head, visit);
   }
-  void rewind(int length) requires requires(Part& part) { part.rewind(0); }
+  void rewind(int length) requires RewindableCache<Part>
   {
     for (Part& part : parts_) part.rewind(length);
   }
@@ -63,12 +62,12 @@ class PerLayerCache {
     for (Part& part : parts_) part.clear();
   }
   /// Each part says for itself what it is.
-  void save(ByteWriter& to) const requires requires(const Part& part, ByteWriter& to) { part.save(to); }
+  void save(ByteWriter& to) const requires SavableCache<Part>
   {
     detail::begin_save(to, *this, saved_kind());
     for (const Part& part : parts_) part.save(to);
   }
-  void load(ByteReader& from) requires requires(const Part& part, ByteWriter& to) { part.save(to); }
+  void load(ByteReader& from) requires SavableCache<Part>
   {
     detail::load_or_clear(*this, [&] {
       const int length = detail::begin_load(from, saved_kind());
@@ -79,23 +78,28 @@ class PerLayerCache {
       }
     });
   }
-  bool learns() const requires requires(const Part& part) { part.learns(); }
+  bool learns() const requires LearningCache<Part>
   {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.learns(); });
   }
-  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires requires(const Part& part) { part.learns(); }
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Part>
   {
     if (part(layer).learns()) parts_[std::size_t(layer)].learn(0, kv_head, weights);
   }
-  int reach() const requires requires(const Part& part) { part.reach(); }
+  int reach() const requires BoundedCache<Part>
   {
     int reach = 0;
     for (const Part& part : parts_) reach = std::max(reach, part.reach());
     return reach;
   }
-  bool shifts_positions() const requires requires(const Part& part) { part.reach(); }
+  bool shifts_positions() const requires BoundedCache<Part>
   {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.shifts_positions(); });
+  }
+
+  bool keeps_every_token() const requires requires(const Part& part) { part.keeps_every_token(); }
+  {
+    return std::ranges::all_of(parts_, [](const Part& part) { return part.keeps_every_token(); });
   }
 
   MemoryUse memory() const {
