@@ -6,13 +6,9 @@
 #include <cerrno>
 #include <cstdlib>  // defines __GLIBC__ where there is one
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define KVCACHE_TESTS_SANITIZED
-#endif
-#endif
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(KVCACHE_TESTS_SANITIZED)
+#include "sanitized.hpp"
+
+#if defined(__GLIBC__) && !KVCACHE_TESTS_SANITIZED
 #define KVCACHE_TESTS_COUNT 1
 #else
 #define KVCACHE_TESTS_COUNT 0
@@ -26,7 +22,7 @@ struct Entry {
   void* memory;
   std::size_t bytes;
 };
-Entry entries[room];  // live allocations since the ledger's construction
+[[maybe_unused]] Entry entries[room];  // live allocations since the ledger's construction
 int entry_count = 0;
 long allocation_count = 0;
 std::size_t live = 0;

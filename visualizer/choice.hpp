@@ -19,7 +19,6 @@ struct Choice {
   double most_trace_bytes = 64e6;  // attention and stages of all layers are recorded if they take no more
   int layer = 0;                   // recorded in any case
   int repeats = 3;                 // of the comparison; 0: none
-  bool operator==(const Choice&) const = default;
 };
 
 }  // namespace kvcache::visualizer

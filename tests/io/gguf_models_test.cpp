@@ -79,12 +79,13 @@ TEST_CASE("a model in double agrees with transformers too: packed weights become
 }
 
 TEST_CASE("the tokenizer of a GGUF file gives the ids of Hugging Face's") {
-  for (const auto& [file, golden] : {std::pair{"tokenizer_gpt2", "gpt2_rule"},
+  for (const auto& [name, golden] : {std::pair{"tokenizer_gpt2", "gpt2_rule"},
                                      {"tokenizer_llama3", "llama3_rule"},
                                      {"tokenizer_smollm", "digits"},
                                      {"tokenizer_qwen2", "qwen2_rule"}}) {
+    const std::string file = name;
     CAPTURE(file);
-    const Tokenizer tokenizer = load_tokenizer(goldens / (std::string(file) + ".gguf"));
+    const Tokenizer tokenizer = load_tokenizer(goldens / (file + ".gguf"));
     const nlohmann::json rows =
         read_json(std::filesystem::path(KVCACHE_GOLDENS) / "tokenizers" / (std::string(golden) + ".golden.json"));
     CHECK(rows.size() > 100);

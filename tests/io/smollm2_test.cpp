@@ -9,6 +9,7 @@
 #include "kvcache/decode/generate.hpp"
 #include "kvcache/io/checkpoint.hpp"
 #include "kvcache/io/find_model.hpp"
+#include "sanitized.hpp"
 #include "threads.hpp"
 
 using namespace kvcache;
@@ -17,11 +18,7 @@ namespace {
 
 nlohmann::json goldens() { return read_json(std::filesystem::path(KVCACHE_GOLDENS) / "smollm2.json"); }
 
-#ifdef __SANITIZE_ADDRESS__  // slow: a few tokens show what sanitizers can find
-constexpr std::size_t most_tokens = 4;
-#else
-constexpr std::size_t most_tokens = 64;
-#endif
+constexpr std::size_t most_tokens = KVCACHE_TESTS_SANITIZED ? 4 : 64;  // a few show what sanitizers can find
 
 const Checkpoint* smollm2() {
   static const auto files = []() -> std::optional<Checkpoint> {

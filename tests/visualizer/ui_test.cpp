@@ -294,7 +294,8 @@ TEST_CASE("a run that replaces another while it goes on") {
 
 TEST_CASE("the default layout fills the window, at every size from 640 x 360 to 3840 x 2160") {
   User user;
-  for (const auto& [width, height] : {std::pair{640, 360}, {1024, 600}, {1280, 720}, {1920, 1080}, {3840, 2160}}) {
+  for (const auto& size : {std::pair{640, 360}, {1024, 600}, {1280, 720}, {1920, 1080}, {3840, 2160}}) {
+    const int width = size.first, height = size.second;
     CAPTURE(width);
     user.window.resize(width, height);
     user.window.settle();

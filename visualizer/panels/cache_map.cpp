@@ -158,7 +158,8 @@ void draw_cells(const Map& map, View& view) {
         paint_cells(
             pixels, map.down, map.across,
             [&](int row) { return std::span(values).subspan(std::size_t(row * map.slots), std::size_t(map.slots)); },
-            no_room, [&](float value) { return colour_of(value, view.map_colour, least, most); });
+            no_room,
+            [&, least = least, most = most](float value) { return colour_of(value, view.map_colour, least, most); });
       });
 }
 

@@ -30,9 +30,10 @@ Matrix<float> keys_back(const Matrix<float>& rows, KiviOptions options) {
 
 TEST_CASE("KIVI's rows keep the laws, for every width, group and side") {
   for (const int bits : {2, 4, 8})
-    for (const auto& [group, residual] : {std::pair{4, 6}, {8, 0}, {1, 3}, {5, 5}})
+    for (const auto& [rows, residual] : {std::pair{4, 6}, {8, 0}, {1, 3}, {5, 5}})
       for (const bool per_channel : {true, false}) {
         CAPTURE(bits);
+        const int group = rows;
         CAPTURE(group);
         const KiviOptions options = options_of(bits, group, residual, per_channel, !per_channel);
         check_cache_laws([&] { return GrowingCache<KiviRows>(shape, 0, options); },
