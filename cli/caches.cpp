@@ -4,20 +4,12 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "common/cache_cost.hpp"
 #include "common/model_choice.hpp"
 #include "common/readable.hpp"
 
 namespace kvcache::cli {
 namespace {
-
-/// Bytes that a token takes in the whole model, as a cache counts them itself. [COMPUTED]
-double bytes_per_token(const ModelConfig& config, const std::string& cache, int tokens) {
-  auto one = make_cache(cache, config.cache_shape(), tokens);
-  const Matrix<float> rows = Matrix<float>::Zero(1, config.kv_size());
-  for (int l = 0; l < config.layers; ++l)
-    for (int p = 0; p < tokens; ++p) one.append(l, p, in(rows), in(rows));
-  return double(one.memory().used_bytes) / tokens;
-}
 
 void print_caches(const std::string& model) {
   const ModelChoice chosen = choose_model(model);
@@ -37,7 +29,7 @@ void print_caches(const std::string& model) {
     fmt::print("{:<14} {:>10}  {}\n", name, bytes, what);
   };
   const auto price = [&](const std::string& cache, int tokens) {
-    return with_commas(std::int64_t(bytes_per_token(c, cache, tokens) + 0.5));
+    return with_commas(std::int64_t(double(memory_of(cache, c.cache_shape(), tokens).used_bytes) / tokens + 0.5));
   };
   for (const RowFormat* format : row_formats::all)
     line(format->name,

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "commands.hpp"
+#include "common/cache_cost.hpp"
 #include "common/model_choice.hpp"
 #include "terminal.hpp"
 
@@ -23,6 +24,7 @@ constexpr std::array<CacheFormat, 4> formats{{{"f32", 32}, {"f16", 16}, {"q8_0",
 
 struct MemoryChoice {
   std::string model = "tiny", budget, weights = "f16";
+  std::vector<std::string> caches;  // as make_cache reads them
   int tokens = 0, batch = 1;
 };
 
@@ -79,9 +81,35 @@ void print_heads(const ModelConfig& c) {
   line("MQA", 1);
 }
 
+double weight_bytes(const ModelConfig& c, const MemoryChoice& choice) {
+  return double(c.parameters()) * (choice.weights == "f32" ? 4 : 2);
+}
+
+/// The caches that were named, beside each other.
+void print_caches(const ModelConfig& c, const MemoryChoice& choice) {
+  const bool has_budget = !choice.budget.empty();
+  std::size_t width = 5;
+  for (const std::string& cache : choice.caches) width = std::max(width, cache.size());
+  fmt::print(
+      "\na text of {} tokens, as each cache counts its own bytes   COMPUTED\n\n{:<{}} {:>12} {:>12} {:>12} {:>20}{}\n",
+      with_commas(choice.tokens), "cache", width, "in use", "reserved", "of it slow",
+      fmt::format("reserved, batch of {}", choice.batch), has_budget ? "   texts that fit" : "");
+  for (const std::string& cache : choice.caches) {
+    const MemoryUse memory = memory_of(cache, c.cache_shape(), choice.tokens);
+    fmt::print("{:<{}} {:>12} {:>12} {:>12} {:>20}", cache, width, readable_bytes(double(memory.used_bytes)),
+               readable_bytes(double(memory.reserved_bytes)), readable_bytes(double(memory.slow_bytes)),
+               readable_bytes(double(memory.reserved_bytes) * choice.batch));
+    const double fast = double(memory.reserved_bytes - std::min(memory.reserved_bytes, memory.slow_bytes));
+    if (has_budget)
+      fmt::print(
+          "   {:>15}",
+          with_commas(std::int64_t(std::max(0., bytes_of_budget(choice.budget) - weight_bytes(c, choice)) / fast)));
+    fmt::print("\n");
+  }
+}
+
 void print_capacity(const ModelConfig& c, const MemoryChoice& choice) {
-  const double budget = bytes_of_budget(choice.budget);
-  const double weights = double(c.parameters()) * (choice.weights == "f32" ? 4 : 2), left = budget - weights;
+  const double budget = bytes_of_budget(choice.budget), weights = weight_bytes(c, choice), left = budget - weights;
   fmt::print("\nin {}: weights ({}, {} parameters) take {}", readable_bytes(budget), choice.weights,
              with_commas(c.parameters()), readable_bytes(weights));
   if (left <= 0) {
@@ -111,6 +139,7 @@ void run_memory(MemoryChoice choice) {
              c.q_heads, c.kv_heads, c.head_dim, with_commas(c.max_positions));
   if (choice.tokens > c.max_positions)
     fmt::print("note: {} tokens are more than the model's positions\n", with_commas(choice.tokens));
+  if (!choice.caches.empty()) return print_caches(c, choice);
   print_prices(c, choice);
   print_heads(c);
   if (!choice.budget.empty()) print_capacity(c, choice);
@@ -125,6 +154,8 @@ void add_memory(CLI::App& app) {
   for (const NamedShape& shape : named_shapes) names += (names.empty() ? "" : ", ") + std::string(shape.name);
   command->footer("Example: kvcache memory --model llama-3.1-8b --tokens 8192 --batch 8 --budget 24GiB");
   command->add_option("--model", choice->model, "a model's folder, or a shape: " + names)->capture_default_str();
+  command->add_option("--cache", choice->caches,
+                      "as in kvcache caches, more than once to compare; default: a table of formats");
   command->add_option("--tokens", choice->tokens, "length of the text; default: the model's positions");
   command->add_option("--batch", choice->batch, "texts at the same time")->capture_default_str();
   command->add_option("--budget", choice->budget, "memory for weights and caches, such as 24GiB");

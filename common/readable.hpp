@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace kvcache {
 
@@ -23,5 +24,12 @@ inline std::string readable_bytes(double bytes) {
 }
 /// Decimals that give three significant digits at least: 21.7, 1.23, 0.0456.
 inline int decimals_for(double seconds) { return seconds >= 10 ? 1 : seconds >= 1 ? 2 : seconds >= 0.1 ? 3 : 4; }
+
+/// "1 row", "12 rows"; "1 query", "2 queries".
+inline std::string counted(std::int64_t count, const char* noun) {
+  const bool plural_ies = std::string_view(noun) == "query" && count != 1;
+  return plural_ies ? with_commas(count) + " queries"
+                    : fmt::format("{} {}{}", with_commas(count), noun, count == 1 ? "" : "s");
+}
 
 }  // namespace kvcache

@@ -141,9 +141,9 @@ class SubjectOf : public Subject {
   }
   std::unique_ptr<Subject> clone() const override { return std::make_unique<SubjectOf>(cache_.clone()); }
   std::unique_ptr<Subject> fork() override {
-    if constexpr (requires(Cache & cache) {
-                    { cache.fork() } -> std::same_as<Cache>;
-                  })
+    if constexpr (requires { cache_.can_fork(); })  // a cache chosen when the program runs
+      if (!cache_.can_fork()) return nullptr;
+    if constexpr (kvcache::ForkableCache<Cache>)
       return std::make_unique<SubjectOf>(cache_.fork());
     return nullptr;
   }

@@ -18,7 +18,7 @@ MAY_INCLUDE = {  # lowest layer first; a folder may always include itself
     "model": "core math position cache/concept cache/shape attention",
     "io": "core math model text position cache/concept cache/shape",
     "decode": "core math model cache/concept cache/shape",
-    "observe": "core model io decode cache/concept cache/shape",
+    "observe": "core model io decode cache/concept cache/shape cache/observer cache/storage_piece",
 }
 EXTERNAL = {"math": r"experimental/simd|immintrin\.h", "text": r"pcre2\.h", "io": r"nlohmann/.*|xxhash\.h", "observe": r"nlohmann/.*"}  # beside the standard library, POSIX and Eigen
 

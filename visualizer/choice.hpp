@@ -14,6 +14,7 @@ struct Choice {
   int prompt_tokens = 0;             // above 0: repeat or cut the prompt to this length; needed for a shape
   std::string cache = "growing";     // as in cache_names
   bool use_cache = true;             // false: cleared before each step
+  bool fork = false;                 // another text goes on from the prompt: a cache of pages shares them
   int tokens = 60;                   // to write
   SamplingOptions sampling = {};
   double most_trace_bytes = 64e6;  // attention and stages of all layers are recorded if they take no more

@@ -37,6 +37,8 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--tokens", a.choice.tokens, "how many tokens to write")->capture_default_str();
   app.add_option("--cache", a.choice.cache, "as in kvcache caches, such as growing or window:sinks=4,recent=60")
       ->capture_default_str();
+  app.add_flag("--fork", a.choice.fork,
+               "another text goes on from the prompt, and shares its pages; for --cache paged");
   app.add_flag("--without-cache", a.without_cache, "clear the cache before each step");
   app.add_option("--temperature", a.choice.sampling.temperature, "0: greedy")->capture_default_str();
   app.add_option("--top-k", a.choice.sampling.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();

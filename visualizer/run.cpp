@@ -1,7 +1,7 @@
 #include "run.hpp"
 
-#include "common/model_choice.hpp"
 #include "common/caches.hpp"
+#include "common/model_choice.hpp"
 #include "kvcache/observe.hpp"
 
 namespace kvcache::visualizer {
@@ -65,9 +65,11 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
   Transformer<float> transformer(loaded.model);
   const std::vector<int> prompt = prompt_of(choice, loaded);
   const int length = int(prompt.size()) + choice.tokens;
-  TracedDecoding<float, Cache> decoding(transformer,
-                                        make_cache(choice.cache, loaded.model.config.cache_shape(), length), prompt,
-                                        options_of(choice, loaded), trace);
+  trace.written_rows = rounds(choice.cache);
+  trace.fork_at = choice.fork ? 1 : 0;
+  TracedCache<Cache> cache(
+      [&](MaybeObserver watch) { return make_cache(choice.cache, loaded.model.config.cache_shape(), length, watch); });
+  TracedDecoding<float, Cache> decoding(transformer, std::move(cache), prompt, options_of(choice, loaded), trace);
   while (!decoding.done() && !stop.stop_requested()) on_step(decoding.next());
 }
 

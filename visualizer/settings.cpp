@@ -79,6 +79,13 @@ void choose_cache(View& view) {
   ImGui::Checkbox("use it", &view.draft.use_cache);
   mark(view, "use-cache");
   ImGui::SetItemTooltip("Without: the cache is cleared before each step, and every token is computed again.");
+  text_field(view, "cache-spec", "", view.draft.cache);
+  ImGui::SetItemTooltip("With options: window:sinks=4,recent=60,format=int8; kvcache caches lists them all.");
+  if (!view.draft.cache.starts_with("paged")) view.draft.fork = false;
+  if (!view.draft.cache.starts_with("paged")) return;
+  ImGui::SetCursorPosX(em() * 7);
+  ImGui::Checkbox("another text shares the prompt's pages", &view.draft.fork);
+  mark(view, "fork");
 }
 
 void choose_sampling(View& view) {

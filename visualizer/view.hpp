@@ -53,9 +53,10 @@ struct View {
 
   // How it looks.
   MapColour map_colour = MapColour::state;
-  bool map_heads = false;    // rows of the map are the heads of the layer, instead of the layers
-  float map_zoom = 1;        // 1: all slots fit
-  float map_first_slot = 0;  // left edge of the map
+  bool inside_errors = false;  // where a cache rounds: how far its numbers are from those that it was given
+  bool map_heads = false;      // rows of the map are the heads of the layer, instead of the layers
+  float map_zoom = 1;          // 1: all slots fit
+  float map_first_slot = 0;    // left edge of the map
   TimingCurve timing = TimingCurve::per_token;
   bool log_axis = false;
   bool parts_with_cache = true;  // whose parts the timing panel shows over the text

@@ -340,6 +340,18 @@ class CommandTest(unittest.TestCase):
         self.assertRegex(self.output("memory", "--model", "gpt2-medium", "--tokens", "1000"), r"f32 .*187\.5 MiB")
         self.assertRegex(self.output("memory", "--model", "qwen3-0.6b", "--tokens", "40960"), r"f16 .*4\.38 GiB")
 
+    def test_memory_asks_the_caches_that_are_named(self):
+        printed = self.output("memory", "--model", "llama-3.1-8b", "--tokens", "4096", "--budget", "24GiB",
+                              "--cache", "growing:format=f16", "--cache", "window:sinks=4,recent=1020,format=int8",
+                              "--cache", "offloaded:block=64,recent=4,format=f16", "--cache", "layers:0-1=growing;rest=window:recent=28")
+        rows = {line.split()[0]: line.split() for line in printed.splitlines() if ":" in line}
+        self.assertEqual(rows["growing:format=f16"][1:3], ["512.0", "MiB"])  # 2 * 32 * 8 * 128 * 2 * 4096
+        self.assertEqual(rows["window:sinks=4,recent=1020,format=int8"][1:3], ["66.0", "MiB"])  # 130 bytes a row
+        self.assertEqual(rows["offloaded:block=64,recent=4,format=f16"][5:7], ["480.0", "MiB"])
+        self.assertEqual(rows["layers:0-1=growing;rest=window:recent=28"][1:3], ["71.5", "MiB"])
+        self.refused("no layer", "memory", "--cache", "layers:99=growing")
+        self.refused("unknown", "memory", "--cache", "none-such")
+
     def test_memory_says_what_fits_beside_the_weights(self):
         printed = self.output("memory", "--model", "llama-2-7b", "--tokens", "4096", "--budget", "24GiB")
         left = 24 * 2**30 - 2 * 6738415616  # the model's published number of parameters

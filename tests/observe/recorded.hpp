@@ -43,12 +43,18 @@ inline std::string as_text(const StepRecord& r, bool with_times = true) {
   put(text, r.memory.used_bytes, r.memory.reserved_bytes, r.memory.bookkeeping_bytes, r.memory.copied_bytes, '\n');
   for (const Candidate& c : r.candidates) put(text, "candidate", c.token, c.probability, '\n');
   for (const CacheEvent& e : r.events)
-    put(text, "event", int(e.kind), e.layer, e.first_position, e.rows, e.bytes, '\n');
+    put(text, "event", int(e.kind), e.layer, e.first_position, e.rows, e.bytes, e.reason, e.references, e.hits,
+        e.misses, '\n');
   for (const LayerLayout& layout : r.layouts) {
     put(text, "layout", layout.slots);
-    for (const SlotRun& run : layout.runs) put(text, "run", run.first_slot, run.first_position, run.rows);
+    for (const SlotRun& run : layout.runs) put(text, "run", run.first_slot, run.first_position, run.rows, run.position_gap);
+    for (const StoragePiece& p : layout.pieces)
+      put(text, "piece", int(p.kind), p.first_slot, p.slots, p.page, p.references);
   }
   put_all(text, "keys", r.keys), put_all(text, "values", r.values);
+  put_all(text, "written", r.written_keys), put_all(text, "written", r.written_values);
+  for (const RewrittenRows& rows : r.rewritten) put(text, "rewritten", rows.layer, rows.first_position, rows.rows);
+  put_all(text, "rewritten", r.rewritten_keys), put_all(text, "rewritten", r.rewritten_values);
   for (const auto& [layer, trace] : r.traces) put_trace(text, layer, trace);
   for (const auto& [token, bytes] : r.spelling) put_bytes(text, token, bytes);
   return text.str();
@@ -91,7 +97,10 @@ Run record(const Model<float>& model, const Wish& wish, const auto& look) {
   about.sampling = "greedy";
   Run run{Timeline(about), {}};
   TracedDecoding<float, Cache> decoding(
-      transformer, make_cache(wish.cache, model.config.cache_shape(), 48), about.prompt,
+      transformer, TracedCache([&](MaybeObserver watch) {
+        return make_cache(wish.cache, model.config.cache_shape(), 48, watch);
+      }),
+      about.prompt,
       {.tokens = wish.tokens, .use_cache = wish.use_cache, .sampling = wish.sampling}, wish.trace);
   while (!decoding.done()) {
     run.timeline.add(decoding.next());

@@ -55,9 +55,10 @@ Timeline rich_timeline(const Wish& wish = {}) {
   for (StepRecord step : recorded.records()) {
     step.spelling = {{step.token, "\xf0\x9f"}, {7, " seven"}};
     step.memory.bookkeeping_bytes = 1234567890123u + std::size_t(step.index);
-    step.events.push_back({CacheEvent::Kind::forgotten, 1, 2, 3, 0});
+    step.events.push_back({CacheEvent::Kind::forgotten, 1, 2, 3, 0, "left the window"});
     step.events.push_back({CacheEvent::Kind::cleared, 0, 0, 1, 77});
-    step.layouts.assign(std::size_t(about.config.layers), {40, {{30, 4, 3}, {0, 0, 4}}});
+    step.events.push_back({CacheEvent::Kind::fetched, 0, 0, 0, 78, "", 2, 3, 4});
+    step.layouts.assign(std::size_t(about.config.layers), {40, {{30, 4, 3, 2}, {0, 0, 4}}, {{StoragePiece::Kind::sinks, 0, 4}, {StoragePiece::Kind::page, 8, 8, 1, 3}}});
     step.layouts[1].slots = 41;
     for (std::size_t i = 0; i < part_count; ++i) step.work.seconds[i] = 1.0 / double(3 + i + std::size_t(step.index));
     step.traces[0].attention.numbers[5] = AttentionWeights::not_kept;
@@ -128,6 +129,19 @@ TEST_CASE("a timeline comes back from its file as it was, for every cache and bo
       }
 }
 
+TEST_CASE("rows as they were given to the cache, and rows that were packed later, come back too") {
+  const Threads one(1);
+  const TemporaryFolder folder;
+  Wish wish{.cache = "growing:format=kivi,bits=2,group=4,residual=2", .prompt = 11, .tokens = 9};
+  wish.trace.written_rows = true;
+  const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
+  save_timeline(timeline, folder.path() / "kivi.safetensors");
+  check_same(load_timeline(folder.path() / "kivi.safetensors"), timeline);
+  const Safetensors file(folder.path() / "kivi.safetensors");
+  CHECK(file.tensors().at("written_keys").shape == std::vector<std::size_t>{3, 2, 19, 8});
+  CHECK(file.tensors().contains("rewritten_values"));
+}
+
 TEST_CASE("every field comes back, strange bytes and doubles to the last bit") {
   const Threads one(1);
   const TemporaryFolder folder;
@@ -170,7 +184,7 @@ TEST_CASE("the file shows others each head's numbers as one run") {
   }
   CHECK(number("stages.2.projected", 5 * 80 + 9) == timeline.trace(2, 5)->stages[std::size_t(Stage::projected)][9]);
   CHECK(file.metadata().at("format") == "kvcache timeline");
-  CHECK(file.metadata().at("version") == "1");
+  CHECK(file.metadata().at("version") == "2");
 }
 
 TEST_CASE("layers that were recorded in some steps alone are left out") {
@@ -252,7 +266,7 @@ TEST_CASE("a file that is no timeline is refused with a sentence") {
   };
   CHECK(forged.sentence() == "");
   says(with("format", "pt"), "the format is \"pt\", not \"kvcache timeline\"; open a file that save_timeline wrote");
-  says(with("version", "2"), "is a timeline of version 2; this program reads version 1");
+  says(with("version", "1"), "is a timeline of version 1; this program reads version 2");
   says(with("timeline", "{"), "the text of the timeline is not JSON");
   says(with("timeline", "[]"), "must be an object");
   says(with("timeline", "{\"about\": 3}"), "must be an object");

@@ -5,6 +5,10 @@
 #include "cache_laws.hpp"
 #include "instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
+#include "kvcache/cache/offloaded_cache.hpp"
+#include "kvcache/cache/paged_cache.hpp"
+#include "kvcache/cache/rows/kivi_rows.hpp"
+#include "kvcache/cache/sliding_window_cache.hpp"
 #include "student_cache.hpp"
 #include "threads.hpp"
 
@@ -162,9 +166,9 @@ TEST_CASE("forgotten: the tokens that attention will not see again, one event fo
   growing.rewind(6);
   CHECK(growing.take_events().empty());
   growing.rewind(2);
-  CHECK(growing.take_events() == in_each_layer({{Kind::forgotten, 0, 2, 4, 0}}));
+  CHECK(growing.take_events() == in_each_layer({{Kind::forgotten, 0, 2, 4, 0, "rewound"}}));
   growing.rewind(0);
-  CHECK(growing.take_events() == in_each_layer({{Kind::forgotten, 0, 0, 2, 0}}));
+  CHECK(growing.take_events() == in_each_layer({{Kind::forgotten, 0, 0, 2, 0, "rewound"}}));
 }
 
 TEST_CASE("cleared: all that was there, and nothing if nothing was") {
@@ -188,4 +192,84 @@ TEST_CASE("a clone takes its own events with it") {
   CHECK(copy.take_events().size() == 2);
   CHECK(cache.take_events().empty());
   CHECK(cache.layout(0).rows() == 2);
+}
+
+TEST_CASE("a cache that is made with the observer tells why it forgot, and what it shares, packs and fetches") {
+  const auto of_kind = [](const Events& events, Kind kind) {
+    Events found;
+    std::ranges::copy_if(events, std::back_inserter(found), [&](const CacheEvent& e) { return e.kind == kind; });
+    return found;
+  };
+  SUBCASE("a window") {
+    TracedCache window([](MaybeObserver watch) {
+      return SlidingWindowCache<Rows, MaybeObserver>(shape, {.sinks = 1, .recent = 2}, {}, watch);
+    });
+    feed(window, 3);
+    CHECK(window.take_events().empty());
+    feed(window, 1);
+    CHECK(window.take_events() == in_each_layer({{Kind::forgotten, 0, 1, 1, 0, "left the window"}}));
+    CHECK(window.layout(1).pieces == std::vector<StoragePiece>{{StoragePiece::Kind::sinks, 0, 1}});
+    TracedCache copy = window.clone();
+    feed(copy, 1);
+    CHECK(window.take_events().empty());  // what a clone does is not this one's
+    CHECK(copy.take_events() == in_each_layer({{Kind::forgotten, 0, 2, 1, 0, "left the window"}}));
+    window.clear();
+    CHECK(window.take_events() == in_each_layer({{Kind::cleared, 0, 0, 3, 0}}));
+  }
+  SUBCASE("pages that another text shares, and a copy before the first write") {
+    const auto pool = std::make_shared<PagePool<Rows>>(shape, 8, 2);
+    TracedCache paged([&](MaybeObserver watch) { return PagedCache<Rows, MaybeObserver>(pool, watch); });
+    feed(paged, 3);
+    {
+      const auto other = paged.fork_within();
+      CHECK(paged.take_events() == Events{{Kind::shared, 0, 0, 2, 0, "", 2}, {Kind::shared, 0, 2, 1, 0, "", 2}});
+      CHECK(paged.layout(1).pieces == std::vector<StoragePiece>{{StoragePiece::Kind::page, 0, 2, 0, 2},
+                                                                {StoragePiece::Kind::page, 2, 2, 1, 2}});
+      feed(paged, 1);
+      CHECK(paged.take_events() == Events{{Kind::copied, 0, 2, 1, 2 * 2 * row_bytes}});
+      CHECK(paged.layout(0).slot_of(2) == 4);
+      CHECK(paged.layout(0).piece_of(4)->references == 1);
+      CHECK(paged.layout(0).piece_of(0)->references == 2);
+    }
+    paged.rewind(1);
+    CHECK(paged.take_events() == in_each_layer({{Kind::forgotten, 0, 1, 3, 0, "rewound"}}));
+  }
+  SUBCASE("rows that are packed in groups") {
+    TracedCache kivi([&](MaybeObserver watch) {
+      return GrowingCache<KiviRows, MaybeObserver>({1, 2, 4}, 0, {.group = 2, .residual = 1}, watch);
+    });
+    const Matrix<float> row = Matrix<float>::Constant(1, 8, 0.5f);
+    for (int p = 0; p < 4; ++p) kivi.append(0, p, in(row), in(row));
+    CHECK(of_kind(kivi.take_events(), Kind::packed) == Events{{Kind::packed, 0, 0, 2}});
+    CHECK(kivi.layout(0).pieces == std::vector<StoragePiece>{{StoragePiece::Kind::packed, 0, 2}});
+  }
+  SUBCASE("blocks in a file") {
+    TracedCache offloaded([](MaybeObserver watch) {
+      return OffloadedCache<Rows, MaybeObserver>(shape, {.block = 2, .recent = 1}, {}, watch);
+    });
+    feed(offloaded, 5);
+    for (int l = 0; l < shape.layers; ++l)
+      for (int h = 0; h < shape.kv_heads; ++h) offloaded.for_each_block(l, h, [](const auto&) {});
+    feed(offloaded, 1);
+    const Events fetched = of_kind(offloaded.take_events(), Kind::fetched);
+    REQUIRE(fetched.size() == 2);
+    CHECK(fetched[0].misses % 2 == 0);
+    CHECK(fetched[0].misses >= 4);  // two blocks for each head; layouts are looked at too
+    CHECK(fetched[0].bytes == std::size_t(fetched[0].misses) * 2 * row_bytes / 2);
+    CHECK(offloaded.layout(0).pieces == std::vector<StoragePiece>{{StoragePiece::Kind::in_file, 0, 4}});
+  }
+}
+
+TEST_CASE("a traced cache is saved and loaded like the one within") {
+  TracedCache from{GrowingCache<Rows>(shape)}, to{GrowingCache<Rows>(shape)};
+  feed(from, 3);
+  ByteWriter written;
+  from.save(written);
+  ByteReader reader(written.written());
+  to.load(reader);
+  check_layouts(to);
+  CHECK(to.layout(0).rows() == 3);
+  ByteReader broken(written.written().first(20));
+  CHECK_THROWS_AS(to.load(broken), Error);
+  CHECK(to.layout(0).rows() == 0);
 }

@@ -355,3 +355,59 @@ TEST_CASE("a layer that is not there, and a cache that is not empty, are refused
   CHECK_THROWS_WITH_AS(start(0, 0, -1), doctest::Contains("-1 candidates asked for"), Error);
   CHECK_THROWS_WITH_AS(start(0, 2), "TracedDecoding: the cache holds 2 tokens already; give an empty one", Error);
 }
+
+TEST_CASE("at every step the timeline tells the rows that attention reads then, also of a cache that packs them later") {
+  const Threads one(1);
+  const Model<float> model = random_model<float>(small_llama());
+  for (const char* cache : {"growing:format=int8", "growing:format=kivi,bits=2,group=4,residual=2", "growing"}) {
+    CAPTURE(std::string(cache));
+    Wish wish{.cache = cache, .prompt = 11, .tokens = 9};
+    wish.trace.written_rows = true;
+    int rewritten = 0;
+    bool differs = false;
+    const Run run = record(model, wish, [&](const auto& decoding, const Timeline& timeline) {
+      const int step = timeline.steps() - 1, length = timeline.length_after(step), dim = model.config.head_dim;
+      rewritten += int(timeline.step(step).rewritten.size());
+      Matrix<float> keys(length, dim), values(length, dim);
+      for (int l = 0; l < model.config.layers; ++l)
+        for (int h = 0; h < model.config.kv_heads; ++h) {
+          read_rows(decoding.cache(), l, h, 0, out(keys), out(values));
+          for (int p = 0; p < length; ++p) {
+            REQUIRE(difference(timeline.key(l, h, p), keys.row(p)) == 0);
+            REQUIRE(difference(timeline.value(l, h, p), values.row(p)) == 0);
+            differs = differs || difference(timeline.written_key(l, h, p), keys.row(p)) > 0;
+          }
+        }
+    });
+    CHECK(differs == (std::string(cache) != "growing"));
+    CHECK((rewritten > 0) == (std::string(cache).find("kivi") != std::string::npos));
+    if (rewritten == 0) continue;
+    // A picture of an earlier step still shows the rows of then: whole.
+    int first = 0;
+    while (run.timeline.step(first).rewritten.empty()) ++first;
+    const RewrittenRows& rows = run.timeline.step(first).rewritten[0];
+    const auto written = run.timeline.written_key(rows.layer, 1, rows.first_position);
+    const Eigen::Map<const Vector<float>> whole(written.data(), std::ssize(written));
+    CHECK(difference(run.timeline.key(rows.layer, 1, rows.first_position, first - 1), whole) == 0);
+    CHECK(difference(run.timeline.key(rows.layer, 1, rows.first_position, first), whole) > 0);
+  }
+}
+
+TEST_CASE("another text may go on from the prompt: its pages are shared, the last one until it is written to") {
+  const Threads one(1);
+  const Model<float> model = random_model<float>(small_llama());
+  Wish wish{.cache = "paged:page=4,pages=40", .prompt = 10, .tokens = 4};
+  const Run alone = record(model, wish);
+  wish.trace.fork_at = 1;
+  const Run forked = record(model, wish);
+  CHECK(forked.timeline.text().back() == alone.timeline.text().back());
+  CHECK(forked.logits == alone.logits);
+  const auto pages = [&](int step) { return forked.timeline.step(step).layout(0).pieces; };
+  CHECK(pages(0)[0].references == 1);
+  CHECK(pages(1)[0].references == 2);
+  CHECK(pages(1)[2].references == 1);  // this text's own by now
+  CHECK(pages(1)[2].page != pages(0)[2].page);
+  CHECK(pages(3)[1].references == 2);
+  wish.cache = "growing";
+  CHECK_THROWS_WITH_AS(record(model, wish), doctest::Contains("fork: this cache shares nothing"), Error);
+}

@@ -65,7 +65,7 @@ float attention_received(const Scene& scene, int layer, int first_head, int head
 }
 
 float norm_of_key(const Scene& scene, int layer, int kv_head, int position) {
-  const std::span<const float> key = scene.timeline.key(layer, kv_head, position);
+  const std::span<const float> key = scene.timeline.key(layer, kv_head, position, scene.step_index);
   if (key.empty()) return unknown;
   float squares = 0;
   for (const float number : key) squares += number * number;
@@ -205,6 +205,40 @@ void draw_marks(const Map& map) {
   }
 }
 
+const char* name(StoragePiece::Kind kind) {
+  constexpr const char* names[] = {"sinks", "page", "in the file", "packed"};
+  return names[int(kind)];
+}
+ImU32 colour_of(const StoragePiece& piece) {
+  const Theme& t = theme();
+  if (piece.kind == StoragePiece::Kind::page) return piece.references > 1 ? t.newest : t.muted;
+  return piece.kind == StoragePiece::Kind::in_file ? t.without_cache : t.accent;
+}
+std::string label_of(const StoragePiece& piece) {
+  if (piece.kind != StoragePiece::Kind::page) return name(piece.kind);
+  return fmt::format("page {}", piece.page) + (piece.references > 1 ? fmt::format(" x{}", piece.references) : "");
+}
+
+/// A line along the bottom of the cells of each piece that the cache names, and the name where there is room.
+void draw_pieces(const Map& map) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float thick = std::max(2.f, em() * 0.15f);
+  for (int row = 0; row < map.rows; ++row)
+    for (const StoragePiece& piece : map.layout_of(row).pieces) {
+      const float left = std::max(0.f, map.across.edge(piece.first_slot)) + 1;
+      const float right = std::min(map.across.pixels, map.across.edge(piece.first_slot + piece.slots)) - 2;
+      if (left >= right) continue;
+      const float bottom = map.at.y + map.down.edge(row + 1) - 1;
+      draw->AddRectFilled({map.at.x + left, bottom - thick}, {map.at.x + right, bottom}, colour_of(piece));
+      const std::string label = label_of(piece);
+      if (map.down.cell() < small_em() * 2.6f || right - left < small_width(label)) continue;
+      const float top = bottom - thick - small_em() * 1.15f;
+      draw->AddRectFilled({map.at.x + left, top}, {map.at.x + left + small_width(label) + em() * 0.3f, bottom - thick},
+                          faded(theme().panel, 0.85f));
+      small_text({map.at.x + left + em() * 0.15f, top}, label, theme().text);
+    }
+}
+
 /// Outlines a position wherever it lies: one outline for neighbouring rows that keep it in the same slot.
 void outline_position(const Map& map, int position, ImU32 colour) {
   if (position < 0) return;
@@ -264,6 +298,9 @@ std::string value_in_words(const Map& map, int row, int position) {
   return value == unknown ? "norm of the key: not recorded" : fmt::format("norm of the key: {}", short_number(value));
 }
 
+/// Its rows are not the numbers that it was given.
+bool is_rounding(const Scene& scene) { return !scene.timeline.step(0).written_keys.empty(); }
+
 void show_tooltip(const Map& map, int row, int slot) {
   const ModelConfig& c = map.scene.config();
   const LayerLayout& layout = map.layout_of(row);
@@ -283,12 +320,22 @@ void show_tooltip(const Map& map, int row, int slot) {
     ImGui::PushFont(fonts().mono, 0);
     ImGui::TextUnformatted(token_at(map.scene, position).c_str());
     ImGui::PopFont();
-    muted(c.position == PositionKind::learned ? "learned position" : fmt::format("rope position {}", position));
+    const int gap = layout.run_of(position)->position_gap;
+    muted(c.position == PositionKind::learned ? "learned position"
+          : gap == 0                          ? fmt::format("rope position {}", position)
+                     : fmt::format("rope position {}: read as if it stood at {}, right before the window", position,
+                                   position + gap));
     muted(
         fmt::format("{}: computed in step {}", name(held(map.scene, position)), map.scene.timeline.step_of(position)));
     if (const std::string words = value_in_words(map, row, position); !words.empty()) muted(words);
   }
-  if (slot < layout.slots) muted(fmt::format("{} bytes for its key and value", with_commas(std::int64_t(bytes))));
+  if (const StoragePiece* piece = layout.piece_of(slot))
+    muted(piece->kind == StoragePiece::Kind::page
+              ? fmt::format("page {} of the pool, in the block table of {}", piece->page,
+                            counted(piece->references, "text"))
+              : std::string(name(piece->kind)) + (piece->kind == StoragePiece::Kind::sinks ? ": never forgotten" : ""));
+  if (slot < layout.slots && !is_rounding(map.scene))
+    muted(fmt::format("{} bytes for its key and value", with_commas(std::int64_t(bytes))));
   ImGui::EndTooltip();
 }
 
@@ -349,6 +396,7 @@ void draw_grid(Map& map, View& view, ImVec2 at, ImVec2 size) {
   draw_cells(map, view);
   draw_marks(map);
   draw_tokens_in_cells(map);
+  draw_pieces(map);
   outline_cells(map.at, map.down, map.across, {map.chosen_row(), map.chosen_row() + 1}, {0, map.slots}, theme().muted,
                 1);
   outline_position(map, view.highlighted_position, faded(theme().text, 0.6f));
@@ -440,16 +488,46 @@ ImVec2 draw_legend(const std::vector<Chip>& all, float scale_width, float size) 
 /// Events of one kind in words: "4 rows in each of 6 layers", and the bytes that were copied.
 std::string events_in_words(const Scene& scene, CacheEvent::Kind kind) {
   std::set<int> layers;
+  std::set<std::string> reasons;
   int rows = 0;
   std::size_t bytes = 0;
   for (const CacheEvent& event : scene.step().events)
-    if (event.kind == kind) layers.insert(event.layer), rows += event.rows, bytes += event.bytes;
+    if (event.kind == kind) {
+      layers.insert(event.layer), rows += event.rows, bytes += event.bytes;
+      if (!event.reason.empty()) reasons.insert(event.reason);
+    }
   if (layers.empty()) return {};
   const int count = int(layers.size());
   std::string words = rows % count == 0 ? fmt::format("{} rows in each of {} layers", with_commas(rows / count), count)
                                         : fmt::format("{} rows in {} layers", with_commas(rows), count);
+  for (const std::string& reason : reasons) words += ", " + reason;
   if (bytes > 0) words += fmt::format(", {} bytes copied", with_commas(std::int64_t(bytes)));
   return words;
+}
+
+/// The block table, as far as it fits in a line: "0-15 in page 3 (2 texts)".
+std::string table_in_words(const LayerLayout& layout) {
+  std::string words;
+  int first = 0, shown = 0;
+  for (const StoragePiece& piece : layout.pieces) {
+    if (piece.kind != StoragePiece::Kind::page) return "";
+    if (++shown > 6) return words + ", ...";
+    words += fmt::format("{}{}-{} in page {}", words.empty() ? "" : ", ", first, first + piece.slots - 1, piece.page);
+    if (piece.references > 1) words += fmt::format(" ({} texts)", piece.references);
+    first += piece.slots;
+  }
+  return words;
+}
+
+/// What attention brought back since the step before. Empty: nothing was read from slow memory.
+std::string fetched_in_words(const Scene& scene) {
+  int hits = 0, misses = 0;
+  std::size_t bytes = 0;
+  for (const CacheEvent& event : scene.step().events)
+    if (event.kind == CacheEvent::Kind::fetched) hits += event.hits, misses += event.misses, bytes += event.bytes;
+  if (misses == 0) return "";
+  return fmt::format("read since the step before: {} from memory, {} from the file, {} bytes", counted(hits, "block"),
+                     misses, with_commas(std::int64_t(bytes)));
 }
 
 struct Line {
@@ -489,6 +567,17 @@ std::vector<Line> sentences(const Map& map) {
     lines.push_back({"moved to larger room: " + moved, theme().moved, true});
   if (const std::string gone = events_in_words(scene, CacheEvent::Kind::forgotten); !gone.empty())
     lines.push_back({"forgotten: " + gone, theme().moved});
+  const auto tell = [&](CacheEvent::Kind kind, const char* what) {
+    if (const std::string words = events_in_words(scene, kind); !words.empty())
+      lines.push_back({what + words, theme().moved});
+  };
+  tell(CacheEvent::Kind::shared, "shared with another text: ");
+  tell(CacheEvent::Kind::copied, "copied before writing, for another text reads them: ");
+  tell(CacheEvent::Kind::packed, "packed for good: ");
+  if (const std::string table = table_in_words(layout); !table.empty())
+    lines.push_back({"block table: " + table, theme().muted});
+  if (const std::string fetched = fetched_in_words(scene); !fetched.empty())
+    lines.push_back({fetched, theme().without_cache});
   if (is_written_again(scene))
     lines.push_back({fmt::format("cleared, then all {} rows computed and written again", scene.step().tokens_fed),
                      theme().without_cache, true});

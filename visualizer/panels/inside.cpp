@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,11 +22,13 @@ namespace {
 
 /// One of the two heat maps. Its rows are the positions that the layer keeps, in their order in the text.
 struct Side {
-  const char *title, *letter, *id;
-  std::span<const float> (Timeline::*row)(int layer, int kv_head, int position) const;
+  const char *title, *error_title, *letter, *id;
+  std::span<const float> (Timeline::*row)(int layer, int kv_head, int position, int step) const;
+  std::span<const float> (Timeline::*written)(int layer, int kv_head, int position) const;
 };
 constexpr std::array<Side, 2> sides{
-    {{"Keys", "K", "inside-keys", &Timeline::key}, {"Values", "V", "inside-values", &Timeline::value}}};
+    {{"Keys", "Keys: error", "K", "inside-keys", &Timeline::key, &Timeline::written_key},
+     {"Values", "Values: error", "V", "inside-values", &Timeline::value, &Timeline::written_value}}};
 
 struct Inside {
   const Scene& scene;
@@ -32,8 +37,26 @@ struct Inside {
   bool has_tokens = false;          // in the labels
   int number_under_mouse = -1;      // its place in the row
 
+  mutable std::map<std::pair<const char*, int>, std::vector<float>> errors =
+      {};  // by side and position, once asked for
+
+  /// What attention reads.
+  std::span<const float> stored(const Side& side, int position) const {
+    return (scene.timeline.*side.row)(view.layer, view.kv_head, position, scene.step_index);
+  }
+  /// What the cache was given. Empty: not recorded, for it keeps numbers as they are.
+  std::span<const float> written(const Side& side, int position) const {
+    return (scene.timeline.*side.written)(view.layer, view.kv_head, position);
+  }
+  bool has_errors() const { return !positions.empty() && !written(sides[0], positions[0]).empty(); }
+  bool shows_errors() const { return view.inside_errors && has_errors(); }
+  /// What the maps show.
   std::span<const float> row(const Side& side, int position) const {
-    return (scene.timeline.*side.row)(view.layer, view.kv_head, position);
+    const std::span<const float> stored = this->stored(side, position);
+    if (!shows_errors()) return stored;
+    std::vector<float>& error = errors[{side.id, position}];
+    if (error.empty()) std::ranges::transform(stored, written(side, position), std::back_inserter(error), std::minus());
+    return error;
   }
   /// Its row in the maps; -1: not kept.
   int row_of(int position) const {
@@ -50,19 +73,27 @@ std::vector<int> kept_positions(const LayerLayout& layout) {
   return positions;
 }
 
-void draw_controls(const Scene& scene, View& view) {
+void draw_controls(const Scene& scene, View& view, bool has_errors) {
   int kv_head = view.kv_head;
   int_slider(view, "inside-layer", "Layer", view.layer, 0, scene.config().layers - 1, slider_width());
   ImGui::SameLine(0, em() * 0.8f);
   if (int_slider(view, "inside-head", "KV head", kv_head, 0, scene.config().kv_heads - 1, slider_width()))
     choose_kv_head(scene, view, kv_head);
+  if (has_errors) {
+    ImGui::SameLine(0, em() * 0.8f);
+    if (button(view, "inside-errors", view.inside_errors ? "error" : "as read",
+               "The numbers that attention reads, or how far they are from those that the cache was given; click to "
+               "change"))
+      view.inside_errors = !view.inside_errors;
+  }
   badge_at_end(Source::measured, "Read back from the cache by the products that attention uses.");
 }
 
 /// Name, shape and scale, in one line; what does not fit is left out.
 void draw_title(const Inside& inside, const Side& side, ImVec2 at, float width, float largest, bool is_reduced) {
-  ImGui::GetWindowDrawList()->AddText(at, theme().text, side.title);
-  const float shape_at = ImGui::CalcTextSize(side.title).x + em() * 0.6f, y = at.y + (em() - small_em()) * 0.7f;
+  const char* title = inside.shows_errors() ? side.error_title : side.title;
+  ImGui::GetWindowDrawList()->AddText(at, theme().text, title);
+  const float shape_at = ImGui::CalcTextSize(title).x + em() * 0.6f, y = at.y + (em() - small_em()) * 0.7f;
   const std::string most = fmt::format("{:.{}f}", largest, largest >= 10 ? 1 : largest >= 0.1 ? 2 : 4);
   ColourScale scale{"-" + most, most, diverging, -1, 4};
   while (scale.bar_em > 1 && shape_at + scale.width() > width) scale.bar_em -= 0.5f;
@@ -94,7 +125,7 @@ void draw_numbers(const Inside& inside, const Side& side, ImVec2 at, const Lane&
 void draw_cells(const Inside& inside, const Side& side, ImVec2 at, const Lane& down, const Lane& across) {
   const View& view = inside.view;
   const std::uint64_t key = key_of(view.run_shown, inside.scene.step_index, view.layer, view.kv_head, view.dark,
-                                   inside.positions.size(), ImGui::GetID("cells"));
+                                   inside.positions.size(), inside.shows_errors(), ImGui::GetID("cells"));
   inside.view.pictures[side.id].draw(at, {across.pixels, down.pixels}, key, [&](std::span<ImU32> pixels, int, int) {
     std::vector<std::span<const float>> rows;
     float largest = 1e-6f;
@@ -159,6 +190,11 @@ void show_tooltip(const Inside& inside, const Side& side, int position, int inde
   if (numbers.empty() || !ImGui::BeginTooltip()) return;
   ImGui::Text("%s[%d][%d] = %.4f", side.letter, position, index, double(numbers[std::size_t(index)]));
   muted(fmt::format("position {}, index {}", position, index));
+  if (const std::span<const float> written = inside.written(side, position); !written.empty()) {
+    const double given = double(written[std::size_t(index)]);
+    const double read = double(inside.stored(side, position)[std::size_t(index)]);
+    muted(fmt::format("given to the cache {:.5f}, read {:.5f}, error {:+.5f}", given, read, read - given));
+  }
   ImGui::PushFont(fonts().mono, 0);
   ImGui::TextUnformatted(token_at(inside.scene, position).c_str());
   ImGui::PopFont();
@@ -250,8 +286,8 @@ void draw_maps(Inside& inside, ImVec2 at, ImVec2 size) {
 
 void draw_inside(const Scene& scene, View& view) {
   const PanelStyle style;
-  draw_controls(scene, view);
   Inside inside{scene, view, kept_positions(scene.step().layout(view.layer))};
+  draw_controls(scene, view, inside.has_errors());
   if (inside.positions.empty()) return muted("The cache keeps nothing in this layer.");
   if (inside.row(sides[0], inside.positions.back()).empty())
     return wrapped("Keys and values of this run were not recorded.");

@@ -20,12 +20,6 @@ namespace {
 
 // ---- The sentences. Every number in them is of the record.
 
-std::string counted(std::int64_t count, const char* noun) {
-  const bool plural_ies = std::string_view(noun) == "query" && count != 1;
-  return plural_ies ? with_commas(count) + " queries"
-                    : fmt::format("{} {}{}", with_commas(count), noun, count == 1 ? "" : "s");
-}
-
 /// A token in words: token 5, "·be".
 std::string named(const Scene& scene, int position) {
   return fmt::format("token {}, {}", position + 1,
@@ -70,12 +64,15 @@ std::string reading_in_words(const Scene& scene, bool in_short) {
 
 /// What happened to rows of the cache, beside being appended. Empty: nothing.
 std::string events_in_words(const Scene& scene, bool in_short) {
-  int moved = 0, forgotten = 0;  // rows of one layer
-  std::size_t bytes = 0;         // of all layers
+  int moved = 0, forgotten = 0, packed = 0, copied = 0;  // rows of one layer
+  std::string reason;
+  std::size_t bytes = 0;  // of all layers
   for (const CacheEvent& event : scene.step().events) {
     const bool is_first_layer = event.layer == scene.step().events.front().layer;
     if (event.kind == CacheEvent::Kind::moved) bytes += event.bytes, moved = std::max(moved, event.rows);
-    if (event.kind == CacheEvent::Kind::forgotten && is_first_layer) forgotten += event.rows;
+    if (event.kind == CacheEvent::Kind::forgotten && is_first_layer) forgotten += event.rows, reason = event.reason;
+    if (event.kind == CacheEvent::Kind::packed && is_first_layer) packed += event.rows;
+    if (event.kind == CacheEvent::Kind::copied) copied += event.rows;
   }
   const std::string rows = counted(moved, "row"), room = with_commas(scene.step().layout(0).slots);
   std::string words;
@@ -84,7 +81,11 @@ std::string events_in_words(const Scene& scene, bool in_short) {
   else if (bytes > 0)
     words += fmt::format(" The cache was full: its {} in each layer moved to room for {}, {} bytes copied in all.",
                          rows, room, with_commas(std::int64_t(bytes)));
-  if (forgotten > 0) words += fmt::format(" The cache forgot {} in each layer.", counted(forgotten, "row"));
+  if (forgotten > 0)
+    words += fmt::format(" The cache forgot {} in each layer{}.", counted(forgotten, "row"),
+                         reason.empty() ? "" : " (" + reason + ")");
+  if (packed > 0) words += fmt::format(" It packed {} of each layer.", counted(packed, "row"));
+  if (copied > 0) words += fmt::format(" It copied a page that another text reads, before writing to it.");
   return words;
 }
 

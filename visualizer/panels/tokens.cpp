@@ -74,6 +74,13 @@ std::string bytes_in_words(std::string_view bytes) {
   return words;
 }
 
+/// When and why a layer forgot a token, as far as the cache told.
+std::string why(const Scene& scene, int layer, int position) {
+  const Timeline::Forgotten gone = scene.timeline.forgotten(layer, position, scene.step_index);
+  if (!gone.event || gone.event->reason.empty()) return "";
+  return fmt::format(": {} in step {}", gone.event->reason, gone.step);
+}
+
 void explain(const Scene& scene, int layer, int position, bool forgotten) {
   if (!ImGui::BeginItemTooltip()) return;
   const int id = scene.timeline.text()[std::size_t(position)], step = scene.timeline.step_of(position);
@@ -88,7 +95,7 @@ void explain(const Scene& scene, int layer, int position, bool forgotten) {
                       step));
   else
     muted(fmt::format("key and value first computed in step {}", step));
-  if (forgotten) muted(fmt::format("not in the cache of layer {} any more", layer));
+  if (forgotten) muted(fmt::format("not in the cache of layer {} any more", layer) + why(scene, layer, position));
   ImGui::EndTooltip();
 }
 

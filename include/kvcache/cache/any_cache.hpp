@@ -3,8 +3,10 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/core/check.hpp"
 
 namespace kvcache {
@@ -39,8 +41,8 @@ class AnyCache {
   using Scalar = typename Block::Scalar;
 
   template <class Cache>
-  requires(!std::same_as<Cache, AnyCache>) && KeyValueCache<Cache>
-  explicit AnyCache(Cache cache) : held_(std::make_unique<Holder<Cache>>(std::move(cache))) {}
+  requires(!std::same_as<Cache, AnyCache>) && KeyValueCache<Cache> explicit AnyCache(Cache cache)
+      : held_(std::make_unique<Holder<Cache>>(std::move(cache))) {}
   AnyCache clone() const { return AnyCache(held_->clone()); }
 
   CacheShape shape() const { return held_->shape(); }
@@ -66,6 +68,10 @@ class AnyCache {
   void learn(int layer, int kv_head, MatrixIn<Scalar> weights) { held_->learn(layer, kv_head, weights); }
   int reach() const { return held_->reach(); }
   bool shifts_positions() const { return held_->shifts_positions(); }
+  bool can_fork() const { return held_->can_fork(); }
+  /// Errors: the policy shares nothing.
+  AnyCache fork() const { return AnyCache(held_->fork()); }
+  std::vector<StoragePiece> pieces(int layer) const { return held_->pieces(layer); }
   /// True if every token stays until it is taken back; then the cache can rewind.
   bool keeps_every_token() const { return held_->keeps_every_token(); }
 
@@ -90,6 +96,9 @@ class AnyCache {
     virtual void learn(int layer, int kv_head, MatrixIn<Scalar> weights) = 0;
     virtual int reach() const = 0;
     virtual bool shifts_positions() const = 0;
+    virtual bool can_fork() const = 0;
+    virtual std::unique_ptr<Held> fork() const = 0;
+    virtual std::vector<StoragePiece> pieces(int layer) const = 0;
     virtual bool keeps_every_token() const = 0;
   };
 
@@ -143,6 +152,17 @@ class AnyCache {
     bool shifts_positions() const override {
       if constexpr (BoundedCache<Cache>) return cache.shifts_positions();
       return false;
+    }
+    bool can_fork() const override { return ForkableCache<Cache>; }
+    std::unique_ptr<Held> fork() const override {
+      if constexpr (ForkableCache<Cache>)
+        return std::make_unique<Holder>(cache.fork());
+      else
+        fail("fork: this cache shares nothing between texts; take one with pages, or clone()");
+    }
+    std::vector<StoragePiece> pieces(int layer) const override {
+      if constexpr (PiecedCache<Cache>) return cache.pieces(layer);
+      return {};
     }
     bool keeps_every_token() const override {
       if constexpr (requires { cache.keeps_every_token(); }) return cache.keeps_every_token();

@@ -145,6 +145,12 @@ concept RewindableCache = KeyValueCache<C> && requires(C& cache, int length) {
   cache.rewind(/*tokens to keep*/ length);
 };
 
+/// A cache from which a second text can go on, sharing what both have in common instead of copying it.
+template <class C>
+concept ForkableCache = KeyValueCache<C> && requires(const C& view) {
+  { view.fork() } -> std::same_as<C>;
+};
+
 /// A cache that can be written down and read back, by one that was made alike: attention over what it loaded, and over
 /// all that follows, is the same bit for bit. So is what it forgets next.
 template <class C>

@@ -9,6 +9,7 @@
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 #include "kvcache/cache/saved_cache.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 
 namespace kvcache {
 
@@ -79,13 +80,24 @@ class ContiguousCache {
       copied_bytes_ += moved;
       if (moved > 0) tell(watch_, Moved{layer, first_position, moved});
     }
-    rows.write(first_position, keys, values);
+    if constexpr (GroupedRows<Rows>) {
+      const int packed = first_position == 0 ? 0 : rows.packed();
+      rows.write(first_position, keys, values);
+      if (rows.packed() > packed) tell(watch_, Packed{layer, packed, rows.packed() - packed});
+    } else {
+      rows.write(first_position, keys, values);
+    }
     length_[std::size_t(layer)] = needed;
   }
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     const int rows = length(layer);
     if (rows > 0) visit(rows_[std::size_t(layer)].block(kv_head, /*first slot*/ 0, rows, /*first position*/ 0));
+  }
+  std::vector<StoragePiece> pieces(int layer) const requires GroupedRows<Rows> {
+    const int packed = std::min(length(layer), rows_[std::size_t(layer)].packed());
+    if (packed == 0) return {};
+    return {{.kind = StoragePiece::Kind::packed, .first_slot = 0, .slots = packed}};
   }
   void rewind(int length) {
     check(length >= 0, Growth::name, ": rewind to ", length, " tokens asked for; at least 0 must stay");

@@ -26,13 +26,17 @@ struct Moved {  // the rows went to larger room; slots stay what they were
   bool operator==(const Moved&) const = default;
 };
 struct Shared {  // a page of tokens is in the table of one more text
-  int page, references;
+  int first_position, rows, page, references;
   bool operator==(const Shared&) const = default;
 };
 struct Copied {  // rows exist twice now: clone(), or a shared page that was about to be written
   int first_position, rows;
   std::size_t bytes;
   bool operator==(const Copied&) const = default;
+};
+struct Packed {  // whole rows were written in fewer bits, for good: attention reads other numbers from now on
+  int layer, first_position, rows;
+  bool operator==(const Packed&) const = default;
 };
 struct Fetched {  // blocks of older tokens that attention read since the last append: from memory, or from slow memory
   int layer, hits, misses;
@@ -49,7 +53,7 @@ struct NoObserver {};  // hears nothing and takes no room
 /// rewind, clear, clone and fork, after the fact, by the caller's thread; never while attention reads.
 template <class O>
 concept Observer = std::copyable<O> &&(std::same_as<O, NoObserver> || Hears<O, Evicted> || Hears<O, Moved> ||
-                                       Hears<O, Shared> || Hears<O, Copied> || Hears<O, Fetched>);
+                                       Hears<O, Shared> || Hears<O, Copied> || Hears<O, Packed> || Hears<O, Fetched>);
 
 template <class Event, Observer O>
 void tell(O& observer, const Event& event) {
@@ -57,7 +61,7 @@ void tell(O& observer, const Event& event) {
 }
 
 /// For programs, which compile each policy once: listens or not when it runs, for one branch an event.
-using PolicyEvent = std::variant<Evicted, Moved, Shared, Copied, Fetched>;
+using PolicyEvent = std::variant<Evicted, Moved, Shared, Copied, Packed, Fetched>;
 struct MaybeObserver {
   std::function<void(const PolicyEvent&)>* listener = nullptr;
   void operator()(const auto& event) const {

@@ -13,6 +13,7 @@
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 #include "kvcache/cache/saved_cache.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/core/slow_memory.hpp"
 
 namespace kvcache {
@@ -93,6 +94,10 @@ class OffloadedCache {
       block.first_slot = b * size, block.positions = {b * size};
       visit(block);
     }
+  }
+  std::vector<StoragePiece> pieces(int layer) const {
+    if (first_in_memory(layer) == 0) return {};
+    return {{.kind = StoragePiece::Kind::in_file, .first_slot = 0, .slots = first_in_memory(layer) * offload_.block}};
   }
   void rewind(int length) {
     check(length >= 0, "OffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");

@@ -10,6 +10,7 @@
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/page_pool.hpp"
 #include "kvcache/cache/saved_cache.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 
 namespace kvcache {
 
@@ -50,8 +51,8 @@ class PagedCache {
   /// the last page.
   PagedCache fork() const {
     PagedCache other(pool_, watch_);
-    for (const int page : table_) other.share(page);
     other.length_ = length_;
+    for (const int page : table_) other.share(page);
     return other;
   }
 
@@ -62,6 +63,13 @@ class PagedCache {
   /// The block table: the page of tokens [i * page_size, (i + 1) * page_size).
   const std::vector<int>& table() const { return table_; }
   const Pool& pool() const { return *pool_; }
+  std::vector<StoragePiece> pieces(int /*layer*/) const {
+    std::vector<StoragePiece> pieces;
+    const int size = pool_->page_size();
+    for (const int page : table_)
+      pieces.push_back({StoragePiece::Kind::page, page * size, size, page, pool_->references(page)});
+    return pieces;
+  }
 
   /// Errors: those of check_append; not enough free pages (nothing has changed then).
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
@@ -146,7 +154,8 @@ class PagedCache {
   void share(int page) {
     table_.push_back(page);
     pool_->share(page);
-    tell(watch_, Shared{page, pool_->references(page)});
+    const int size = pool_->page_size(), first = int(table_.size() - 1) * size;
+    tell(watch_, Shared{first, std::min(size, length(0) - first), page, pool_->references(page)});
   }
   void copy_page(int from, int to) const {
     const int size = pool_->page_size();
@@ -166,7 +175,7 @@ class PagedCache {
       copy_page(shared, page);
       pool_->give_back(shared);
       copied_bytes_ += pool_->page_bytes();
-      tell(watch_, Copied{i * size, size, pool_->page_bytes()});
+      tell(watch_, Copied{i * size, std::min(size, length(0) - i * size), pool_->page_bytes()});
     }
     while (int(table_.size()) < needed) table_.push_back(pool_->take());
   }
@@ -188,6 +197,6 @@ class PagedCache {
   [[no_unique_address]] Watch watch_;
 };
 
-static_assert(RewindableCache<PagedCache<>> && SavableCache<PagedCache<>>);
+static_assert(RewindableCache<PagedCache<>> && SavableCache<PagedCache<>> && ForkableCache<PagedCache<>>);
 
 }  // namespace kvcache

@@ -9,6 +9,7 @@
 
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/saved_cache.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/core/check.hpp"
 
 namespace kvcache {
@@ -54,21 +55,18 @@ class PerLayerCache {
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     part(layer).for_each_block(0, kv_head, visit);
   }
-  void rewind(int length) requires RewindableCache<Part>
-  {
+  void rewind(int length) requires RewindableCache<Part> {
     for (Part& part : parts_) part.rewind(length);
   }
   void clear() {
     for (Part& part : parts_) part.clear();
   }
   /// Each part says for itself what it is.
-  void save(ByteWriter& to) const requires SavableCache<Part>
-  {
+  void save(ByteWriter& to) const requires SavableCache<Part> {
     detail::begin_save(to, *this, saved_kind());
     for (const Part& part : parts_) part.save(to);
   }
-  void load(ByteReader& from) requires SavableCache<Part>
-  {
+  void load(ByteReader& from) requires SavableCache<Part> {
     detail::load_or_clear(*this, [&] {
       const int length = detail::begin_load(from, saved_kind());
       for (Part& part : parts_) {
@@ -78,25 +76,22 @@ class PerLayerCache {
       }
     });
   }
-  bool learns() const requires LearningCache<Part>
-  {
+  bool learns() const requires LearningCache<Part> {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.learns(); });
   }
-  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Part>
-  {
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Part> {
     if (part(layer).learns()) parts_[std::size_t(layer)].learn(0, kv_head, weights);
   }
-  int reach() const requires BoundedCache<Part>
-  {
+  int reach() const requires BoundedCache<Part> {
     int reach = 0;
     for (const Part& part : parts_) reach = std::max(reach, part.reach());
     return reach;
   }
-  bool shifts_positions() const requires BoundedCache<Part>
-  {
+  bool shifts_positions() const requires BoundedCache<Part> {
     return std::ranges::any_of(parts_, [](const Part& part) { return part.shifts_positions(); });
   }
 
+  std::vector<StoragePiece> pieces(int layer) const requires PiecedCache<Part> { return part(layer).pieces(0); }
   bool keeps_every_token() const requires requires(const Part& part) { part.keeps_every_token(); }
   {
     return std::ranges::all_of(parts_, [](const Part& part) { return part.keeps_every_token(); });

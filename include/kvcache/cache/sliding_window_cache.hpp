@@ -11,6 +11,7 @@
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 #include "kvcache/cache/saved_cache.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 
 namespace kvcache {
 
@@ -81,6 +82,10 @@ class SlidingWindowCache {
     visit_positions(0, std::min(length, window_.sinks), shifts_positions() ? forgotten : 0);
     visit_positions(oldest, std::min(length, wrap), 0);
     visit_positions(wrap, length, 0);
+  }
+  std::vector<StoragePiece> pieces(int /*layer*/) const {
+    if (window_.sinks == 0) return {};
+    return {{.kind = StoragePiece::Kind::sinks, .first_slot = 0, .slots = window_.sinks}};
   }
   void clear() {
     if constexpr (Hears<Watch, Evicted>)

@@ -6,7 +6,9 @@
 // whichever way one came to it.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <climits>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -66,6 +68,11 @@ struct LayerTrace {
   }
 };
 
+/// Rows whose numbers a step changed after they were first recorded: they were packed.
+struct RewrittenRows {
+  int layer = 0, first_position = 0, rows = 0;
+};
+
 /// One step: read what is new of the text, choose the next token.
 struct StepRecord {
   int index = 0;          // 0 reads the prompt
@@ -82,6 +89,10 @@ struct StepRecord {
   // Rows computed for the first time: of the tokens at first_position and on. [layers, kv_heads, rows, head_dim] each.
   int first_position = 0, rows = 0;
   std::vector<float> keys, values;
+  // The same rows as they were given to the cache. Empty unless asked for: they differ if the cache rounds.
+  std::vector<float> written_keys, written_values;
+  std::vector<RewrittenRows> rewritten;
+  std::vector<float> rewritten_keys, rewritten_values;  // of each of them, [rows, kv_heads, head_dim]
 
   std::map<int, LayerTrace> traces;     // by layer; layers that were not recorded are missing
   std::map<int, std::string> spelling;  // bytes of the tokens met in this step, if there is a tokenizer
@@ -140,12 +151,36 @@ class Timeline {
   }
   std::size_t bytes() const { return bytes_; }
 
-  /// [head_dim], as attention read it from the cache after the step that computed it. Empty: not recorded.
-  std::span<const float> key(int layer, int kv_head, int position) const {
-    return row(&StepRecord::keys, layer, kv_head, position);
+  static constexpr int latest = INT_MAX;
+  /// [head_dim], as attention read it from the cache after `step`, or the last one before in which it was recorded.
+  /// Empty: it never was.
+  std::span<const float> key(int layer, int kv_head, int position, int step = latest) const {
+    const auto rewritten = rewritten_row(&StepRecord::rewritten_keys, layer, kv_head, position, step);
+    return rewritten.empty() ? row(&StepRecord::keys, layer, kv_head, position) : rewritten;
   }
-  std::span<const float> value(int layer, int kv_head, int position) const {
-    return row(&StepRecord::values, layer, kv_head, position);
+  std::span<const float> value(int layer, int kv_head, int position, int step = latest) const {
+    const auto rewritten = rewritten_row(&StepRecord::rewritten_values, layer, kv_head, position, step);
+    return rewritten.empty() ? row(&StepRecord::values, layer, kv_head, position) : rewritten;
+  }
+  /// As it was given to the cache. Empty: not recorded.
+  std::span<const float> written_key(int layer, int kv_head, int position) const {
+    return row(&StepRecord::written_keys, layer, kv_head, position);
+  }
+  std::span<const float> written_value(int layer, int kv_head, int position) const {
+    return row(&StepRecord::written_values, layer, kv_head, position);
+  }
+  /// How a layer forgot a position, the last time up to `step`. The event is null if it did not.
+  struct Forgotten {
+    int step = -1;
+    const CacheEvent* event = nullptr;
+  };
+  Forgotten forgotten(int layer, int position, int step) const {
+    for (int s = std::min(step, steps() - 1); s >= 0; --s)
+      for (const CacheEvent& event : this->step(s).events)
+        if (event.kind == CacheEvent::Kind::forgotten && event.layer == layer && position >= event.first_position &&
+            position < event.first_position + event.rows)
+          return {s, &event};
+    return {};
   }
   /// Null: the layer was not recorded in that step.
   const LayerTrace* trace(int layer, int step) const {
@@ -168,6 +203,20 @@ class Timeline {
   }
 
  private:
+  std::span<const float> rewritten_row(std::vector<float> StepRecord::*side, int layer, int kv_head, int position,
+                                       int step) const {
+    for (int s = std::min(step, steps() - 1); s > step_of(position); --s) {
+      const std::size_t dim = std::size_t(about_.config.head_dim), heads = std::size_t(about_.config.kv_heads);
+      std::size_t first = 0;
+      for (const RewrittenRows& r : this->step(s).rewritten) {
+        const std::size_t rows = std::size_t(r.rows), at = std::size_t(position - r.first_position);
+        if (r.layer == layer && position >= r.first_position && at < rows)
+          return std::span(this->step(s).*side).subspan(first + (at * heads + std::size_t(kv_head)) * dim, dim);
+        first += heads * rows * dim;
+      }
+    }
+    return {};
+  }
   std::span<const float> row(std::vector<float> StepRecord::*side, int layer, int kv_head, int position) const {
     const int owner = step_of(position);
     if (owner >= steps()) return {};
@@ -189,8 +238,11 @@ class Timeline {
 
 inline std::size_t StepRecord::bytes() const {
   std::size_t sum = sizeof(StepRecord) + candidates.size() * sizeof(Candidate) + events.size() * sizeof(CacheEvent) +
-                    (keys.size() + values.size()) * sizeof(float);
-  for (const LayerLayout& layout : layouts) sum += sizeof layout + layout.runs.size() * sizeof(SlotRun);
+                    (keys.size() + values.size() + written_keys.size() + written_values.size() + rewritten_keys.size() +
+                     rewritten_values.size()) *
+                        sizeof(float);
+  for (const LayerLayout& layout : layouts)
+    sum += sizeof layout + layout.runs.size() * sizeof(SlotRun) + layout.pieces.size() * sizeof(StoragePiece);
   for (const auto& [layer, trace] : traces) sum += trace.bytes();
   return sum;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -61,7 +62,14 @@ inline void check_layout(const LayerLayout& layout, int length, const std::strin
     check_range(where, "the rows of a run", run.rows, 1, length);
     check_range(where, "the first slot of a run", run.first_slot, 0, std::int64_t(layout.slots) - run.rows);
     check_range(where, "the first position of a run", run.first_position, 0, std::int64_t(length) - run.rows);
+    check_range(where, "the gap behind a run", run.position_gap, 0, length);
     slots.push_back({run.first_slot, run.rows}), positions.push_back({run.first_position, run.rows});
+  }
+  for (const StoragePiece& piece : layout.pieces) {
+    check_range(where, "the slots of a piece", piece.slots, 1, layout.slots);
+    check_range(where, "the first slot of a piece", piece.first_slot, 0, std::int64_t(layout.slots) - piece.slots);
+    check_range(where, "the page of a piece", piece.page, -1, layout.slots);
+    check_range(where, "the references to a piece", piece.references, 1, INT_MAX);
   }
   for (auto* side : {&slots, &positions}) {
     std::sort(side->begin(), side->end());
@@ -77,6 +85,8 @@ inline void check_event(const CacheEvent& event, const ModelConfig& config, int 
   check_range(where, "the first position of an event", event.first_position, 0, length);
   check_range(where, "the rows of an event", event.rows, 0, std::int64_t(length) - event.first_position);
   check_bytes(where, "what an event copied", event.bytes);
+  for (const int count : {event.references, event.hits, event.misses})
+    check_range(where, "a count of an event", count, 0, INT_MAX);
 }
 
 inline void check_work(const Work& work, const std::string& where) {
@@ -113,6 +123,11 @@ inline void check_step(const StepRecord& step, int index, const TimelineAbout& a
           candidate.probability, "; it must be from 0 to 1");
   }
   for (const CacheEvent& event : step.events) check_event(event, about.config, length, where);
+  for (const RewrittenRows& rows : step.rewritten) {
+    check_range(where, "the layer of rewritten rows", rows.layer, 0, about.config.layers - 1);
+    check_range(where, "the first position of rewritten rows", rows.first_position, 0, length - 1);
+    check_range(where, "the number of rewritten rows", rows.rows, 1, std::int64_t(length) - rows.first_position);
+  }
   check(step.layouts.size() == 1 || int(step.layouts.size()) == about.config.layers, where, " has ",
         step.layouts.size(), " layouts; it must have one for each of ", about.config.layers, " layers, or one for all");
   for (const LayerLayout& layout : step.layouts) check_layout(layout, length, where);

@@ -68,18 +68,33 @@ template <>
 struct Fields<CacheEvent> {
   static void list(auto&& each, auto& e) {
     each("kind", e.kind), each("layer", e.layer), each("first_position", e.first_position), each("rows", e.rows);
-    each("bytes", e.bytes);
+    each("bytes", e.bytes), each("reason", e.reason), each("references", e.references);
+    each("hits", e.hits), each("misses", e.misses);
   }
 };
 template <>
 struct Fields<SlotRun> {
   static void list(auto&& each, auto& r) {
     each("first_slot", r.first_slot), each("first_position", r.first_position), each("rows", r.rows);
+    each("position_gap", r.position_gap);
+  }
+};
+template <>
+struct Fields<StoragePiece> {
+  static void list(auto&& each, auto& p) {
+    each("kind", p.kind), each("first_slot", p.first_slot), each("slots", p.slots);
+    each("page", p.page), each("references", p.references);
   }
 };
 template <>
 struct Fields<LayerLayout> {
-  static void list(auto&& each, auto& l) { each("slots", l.slots), each("runs", l.runs); }
+  static void list(auto&& each, auto& l) { each("slots", l.slots), each("runs", l.runs), each("pieces", l.pieces); }
+};
+template <>
+struct Fields<RewrittenRows> {
+  static void list(auto&& each, auto& r) {
+    each("layer", r.layer), each("first_position", r.first_position), each("rows", r.rows);
+  }
 };
 template <>
 struct Fields<StepRecord> {  // but keys, values and traces: those are tensors
@@ -88,6 +103,7 @@ struct Fields<StepRecord> {  // but keys, values and traces: those are tensors
     each("tokens_reused", s.tokens_reused), each("seconds", s.seconds), each("work", s.work), each("memory", s.memory);
     each("candidates", s.candidates), each("events", s.events), each("layouts", s.layouts);
     each("first_position", s.first_position), each("rows", s.rows), each("spelling", s.spelling);
+    each("rewritten", s.rewritten);
   }
 };
 template <>
@@ -109,7 +125,12 @@ inline constexpr std::array<const char*, 2> names_of(NormKind) { return {"layer_
 inline constexpr std::array<const char*, 2> names_of(ActivationKind) { return {"gelu_tanh", "silu_gated"}; }
 inline constexpr std::array<const char*, 2> names_of(PositionKind) { return {"learned", "rope"}; }
 inline constexpr std::array<const char*, 2> names_of(RopePairs) { return {"half_split", "interleaved"}; }
-inline constexpr std::array<const char*, 3> names_of(CacheEvent::Kind) { return {"moved", "forgotten", "cleared"}; }
+inline constexpr std::array<const char*, 7> names_of(CacheEvent::Kind) {
+  return {"moved", "forgotten", "cleared", "shared", "copied", "packed", "fetched"};
+}
+inline constexpr std::array<const char*, 4> names_of(StoragePiece::Kind) {
+  return {"sinks", "page", "in_file", "packed"};
+}
 inline constexpr std::array<const char*, stage_count> names_of(Stage) {
   return {"normalised", "projected", "attended", "after_attention", "after_feed_forward"};
 }

@@ -3,6 +3,8 @@
 //   from safetensors.numpy import load_file
 //   t = load_file("run.safetensors")
 //   t["keys"]                        # [layers, kv_heads, positions, head_dim]; "values" likewise
+//   t["written_keys"]                # the same as they were given to a cache that rounds; not in every file
+//   t["rewritten_keys"]              # [rows, kv_heads, head_dim]: rows that were packed later, step after step
 //   t["attention.3"]                 # [q_heads, ...]: of each query, at position p, its p + 1 weights; -1: not kept
 //   t["stages.3.after_feed_forward"] # [steps, hidden]: the newest token; other stages by the names of model/stage.hpp
 //
@@ -30,12 +32,13 @@ namespace kvcache {
 namespace detail {
 
 inline constexpr const char* timeline_format = "kvcache timeline";
-inline constexpr const char* timeline_version = "1";
+inline constexpr const char* timeline_version = "2";
 
 /// Calls visit(name, shape, heads, numbers, part) for every tensor of a timeline. A step holds its part head by head,
 /// [heads, numbers(step)], in part(step); in the file the steps lie side by side, [heads, numbers of all steps], so
-/// that each head's story is one run of numbers. `steps` have rows, and traces of `layers`.
-void list_tensors(const ModelConfig& c, const auto& steps, const std::vector<int>& layers, auto&& visit) {
+/// that each head's story is one run of numbers. `steps` have rows, and traces of `layers`;
+/// `written`: also the rows as they were given to the cache.
+void list_tensors(const ModelConfig& c, const auto& steps, const std::vector<int>& layers, bool written, auto&& visit) {
   using Shape = std::vector<std::size_t>;
   const auto size = [](auto number) { return std::size_t(number); };
   const std::size_t dim = size(c.head_dim), q_heads = size(c.q_heads), kv_heads = size(c.kv_heads);
@@ -43,14 +46,36 @@ void list_tensors(const ModelConfig& c, const auto& steps, const std::vector<int
   const auto weight_numbers = [](const StepRecord& step) {
     return AttentionWeights::size_of_head(step.first_position, step.rows);
   };
-  std::size_t positions = 0, weights = 0;
-  for (const StepRecord& step : steps) positions += size(step.rows), weights += weight_numbers(step);
+  const auto rewritten_rows = [](const StepRecord& step) {
+    std::size_t rows = 0;
+    for (const RewrittenRows& r : step.rewritten) rows += std::size_t(r.rows);
+    return rows;
+  };
+  const auto rewritten_numbers = [=](const StepRecord& step) { return rewritten_rows(step) * kv_heads * dim; };
+  std::size_t positions = 0, weights = 0, rewritten = 0;
+  for (const StepRecord& step : steps)
+    positions += size(step.rows), weights += weight_numbers(step), rewritten += rewritten_rows(step);
 
   const Shape rows{size(c.layers), kv_heads, positions, dim};
   visit(
       "keys", rows, size(c.layers) * kv_heads, row_numbers, [](auto& step) -> auto& { return step.keys; });
   visit(
       "values", rows, size(c.layers) * kv_heads, row_numbers, [](auto& step) -> auto& { return step.values; });
+  if (written) {
+    visit(
+        "written_keys", rows, size(c.layers) * kv_heads, row_numbers,
+        [](auto& step) -> auto& { return step.written_keys; });
+    visit(
+        "written_values", rows, size(c.layers) * kv_heads, row_numbers,
+        [](auto& step) -> auto& { return step.written_values; });
+  }
+  if (rewritten > 0) {
+    const Shape shape{rewritten, kv_heads, dim};
+    visit(
+        "rewritten_keys", shape, 1, rewritten_numbers, [](auto& step) -> auto& { return step.rewritten_keys; });
+    visit(
+        "rewritten_values", shape, 1, rewritten_numbers, [](auto& step) -> auto& { return step.rewritten_values; });
+  }
   for (const int layer : layers) {
     const auto trace = [layer](auto& step) -> auto& { return step.traces.find(layer)->second; };
     visit(
@@ -159,7 +184,7 @@ inline void read_tensors(const Safetensors& file, const ModelConfig& config, std
     return tensor;
   };
   const auto layers = layers_in(file, config, steps);
-  list_tensors(config, steps, layers,
+  list_tensors(config, steps, layers, file.tensors().contains("written_keys"),
                [&](const std::string& name, const auto& shape, std::size_t heads, const auto& numbers,
                    const auto& part) { hand_out(find(name, shape), steps, heads, numbers, part); });
   check(known == file.tensors().size(), file.path(), " has ", file.tensors().size(), " tensors, but only ", known,
@@ -180,6 +205,7 @@ inline void save_run(const Timeline& timeline, const Comparison& comparison, con
   std::vector<TensorToWrite> tensors;
   detail::list_tensors(
       about.config, steps, detail::complete_layers(about.config, steps),
+      !steps.empty() && !steps.front().written_keys.empty(),
       [&](const std::string& name, const auto& shape, std::size_t heads, auto numbers, auto part) {
         for (const StepRecord& step : steps)
           check(part(step).size() == heads * numbers(step), where, ": step ", step.index, " has ", part(step).size(),

@@ -1,10 +1,20 @@
 // A cache that tells what happens to it: it wraps another, passes every call on, and notes what changed.
 #pragma once
 
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/observer.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/observe/cache_event.hpp"
 #include "kvcache/observe/layout.hpp"
 
@@ -15,12 +25,13 @@ namespace kvcache {
 template <KeyValueCache Cache>
 LayerLayout layout_of(const Cache& cache, int layer) {
   LayerLayout layout{cache.slots(layer), {}};
+  if constexpr (PiecedCache<Cache>) layout.pieces = cache.pieces(layer);
   cache.for_each_block(layer, /*kv head*/ 0, [&](const auto& block) {
     for (int r = 0; r < block.rows(); ++r) {
-      const SlotRun row{block.slot(r), block.position(r), 1};
+      const SlotRun row{block.slot(r), block.position(r), 1, block.position_gap};
       SlotRun* last = layout.runs.empty() ? nullptr : &layout.runs.back();
       if (last && row.first_slot == last->first_slot + last->rows &&
-          row.first_position == last->first_position + last->rows)
+          row.first_position == last->first_position + last->rows && row.position_gap == last->position_gap)
         ++last->rows;
       else
         layout.runs.push_back(row);
@@ -29,21 +40,31 @@ LayerLayout layout_of(const Cache& cache, int layer) {
   return layout;
 }
 
-/// Itself a cache like the one within. It watches from outside, through the blocks that attention reads, so any cache
-/// can be traced and none pays for it when nobody looks.
+/// Itself a cache like the one within. What is kept, it sees from outside, through the blocks that attention reads: so
+/// any cache can be traced and none pays for it when nobody looks. Why something happened only the policy knows: a
+/// cache that is made with the observer it is given tells that too.
 template <KeyValueCache Cache>
 class TracedCache {
  public:
   using Block = typename Cache::Block;
   using Scalar = typename Cache::Scalar;
 
-  explicit TracedCache(Cache cache) : cache_(std::move(cache)) {
-    for (int l = 0; l < cache_.shape().layers; ++l) layouts_.push_back(layout_of(cache_, l));
-  }
+  explicit TracedCache(Cache cache) : TracedCache(std::move(cache), std::make_shared<Heard>()) {}
+  /// `make(MaybeObserver)` makes the cache, such as [&](auto watch) { return make_cache("window", shape, 0, watch); }.
+  template <std::invocable<MaybeObserver> Make>
+  explicit TracedCache(Make&& make) : TracedCache(std::make_shared<Heard>(), make) {}
   TracedCache clone() const {
-    TracedCache copy(cache_.clone());
-    copy.events_ = events_;
+    TracedCache copy(cache_.clone(), heard_);
+    heard_->events.clear();
+    copy.events_ = events_, copy.first_kept_ = first_kept_, copy.written_ = written_;
     return copy;
+  }
+  /// Of the cache within: another text, which is not traced. That pages are shared now is an event of this one.
+  Cache fork_within() requires ForkableCache<Cache> {
+    Cache other = cache_.fork();
+    note_heard(0);
+    look_at_all();
+    return other;
   }
 
   /// Which token lies in which slot now.
@@ -60,10 +81,22 @@ class TracedCache {
     const std::size_t copied = cache_.memory().copied_bytes;
     cache_.append(layer, first_position, keys, values);
     const LayerLayout before = look(layer);
-    if (const std::size_t bytes = cache_.memory().copied_bytes - copied; bytes > 0)
-      events_.push_back({CacheEvent::Kind::moved, layer, 0, before.rows(), bytes});
+    const std::size_t told = note_heard(layer);
+    if (const std::size_t bytes = cache_.memory().copied_bytes - copied; bytes > told)
+      events_.push_back({CacheEvent::Kind::moved, layer, 0, before.rows(), bytes - told});
     note_forgotten(layer, before);
+    keep_written(layer, first_position, keys, values);
   }
+  /// From now on, rows of the tokens at `position` and on are kept as they are given to append(), before the cache
+  /// writes them in its format. What was kept before is dropped.
+  void keep_written_from(int position) {
+    first_kept_ = position;
+    written_.assign(std::size_t(shape().layers), {});
+  }
+  struct Written {
+    std::vector<Scalar> keys, values;  // [tokens, kv_heads, head_dim], of the tokens kept so far
+  };
+  const Written& written(int layer) const { return written_[std::size_t(layer)]; }
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     cache_.for_each_block(layer, kv_head, visit);
@@ -77,10 +110,23 @@ class TracedCache {
   bool shifts_positions() const requires BoundedCache<Cache> { return cache_.shifts_positions(); }
   void rewind(int length) requires RewindableCache<Cache> {
     cache_.rewind(length);
-    for (int l = 0; l < shape().layers; ++l) note_forgotten(l, look(l));
+    heard_->events.clear(), reasons_.clear();
+    for (int l = 0; l < shape().layers; ++l) note_forgotten(l, look(l), name(Reason::rewound));
+  }
+  void save(ByteWriter& to) const requires SavableCache<Cache> { cache_.save(to); }
+  void load(ByteReader& from) requires SavableCache<Cache> {
+    try {
+      cache_.load(from);
+    } catch (...) {
+      look_at_all();  // it is empty now
+      throw;
+    }
+    heard_->events.clear();
+    look_at_all();
   }
   void clear() {
     cache_.clear();
+    heard_->events.clear();
     for (int l = 0; l < shape().layers; ++l) {
       const int rows = look(l).rows();
       if (rows > 0) events_.push_back({CacheEvent::Kind::cleared, l, 0, rows, 0});
@@ -88,10 +134,57 @@ class TracedCache {
   }
 
  private:
+  struct Heard {
+    std::vector<PolicyEvent> events;
+    std::function<void(const PolicyEvent&)> listener = [this](const PolicyEvent& event) { events.push_back(event); };
+  };
+  TracedCache(Cache cache, std::shared_ptr<Heard> heard) : heard_(std::move(heard)), cache_(std::move(cache)) {
+    for (int l = 0; l < cache_.shape().layers; ++l) layouts_.push_back(layout_of(cache_, l));
+    keep_written_from(std::numeric_limits<int>::max());
+  }
+  template <class Make>
+  TracedCache(std::shared_ptr<Heard> heard, Make& make) : TracedCache(make(MaybeObserver{&heard->listener}), heard) {}
+
+  void look_at_all() {
+    for (int l = 0; l < shape().layers; ++l) look(l);
+  }
+  /// What the policy told since it was last asked, but evictions and moves, which are seen from outside. Returns the
+  /// bytes that these events copied. (A policy for one layer of many calls it layer 0.)
+  std::size_t note_heard(int layer) {
+    using Kind = CacheEvent::Kind;
+    std::size_t copied = 0;
+    reasons_.clear();
+    for (const PolicyEvent& event : std::exchange(heard_->events, {})) {
+      if (const auto* e = std::get_if<Evicted>(&event)) reasons_[e->position] = e->reason;
+      if (const auto* e = std::get_if<Shared>(&event))
+        events_.push_back({.kind = Kind::shared,
+                           .layer = layer,
+                           .first_position = e->first_position,
+                           .rows = e->rows,
+                           .references = e->references});
+      if (const auto* e = std::get_if<Copied>(&event)) {
+        events_.push_back({Kind::copied, layer, e->first_position, e->rows, e->bytes});
+        copied += e->bytes;
+      }
+      if (const auto* e = std::get_if<Packed>(&event))
+        events_.push_back({Kind::packed, layer, e->first_position, e->rows});
+      if (const auto* e = std::get_if<Fetched>(&event))
+        events_.push_back(
+            {.kind = Kind::fetched, .layer = layer, .bytes = e->bytes, .hits = e->hits, .misses = e->misses});
+    }
+    return copied;
+  }
+  void keep_written(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
+    Written& written = written_[std::size_t(layer)];
+    for (Eigen::Index r = std::max(0, first_kept_ - first_position); r < keys.rows(); ++r) {
+      written.keys.insert(written.keys.end(), at(keys, r, 0), at(keys, r, 0) + keys.cols());
+      written.values.insert(written.values.end(), at(values, r, 0), at(values, r, 0) + values.cols());
+    }
+  }
   /// Returns the layout from before.
   LayerLayout look(int layer) { return std::exchange(layouts_[std::size_t(layer)], layout_of(cache_, layer)); }
-  /// One event for each run of neighbours that `before` held and the cache does not hold any more.
-  void note_forgotten(int layer, const LayerLayout& before) {
+  /// One event for each run of neighbours that `before` held and the cache does not hold any more, for one reason.
+  void note_forgotten(int layer, const LayerLayout& before, const char* reason = "") {
     const LayerLayout& now = layout(layer);
     if (now.runs.size() == 1 && before.runs.size() == 1 && now.runs[0].rows >= before.runs[0].rows &&
         now.runs[0].first_position == before.runs[0].first_position)
@@ -100,17 +193,27 @@ class TracedCache {
     for (const SlotRun& run : before.runs)
       for (int p = run.first_position; p < run.first_position + run.rows; ++p) {
         const bool is_gone = now.slot_of(p) < 0;
-        if (is_gone && is_open && events_.back().first_position + events_.back().rows == p)
+        const auto told = reasons_.find(p);
+        const std::string why = told == reasons_.end() ? reason : name(told->second);
+        if (is_gone && is_open && events_.back().first_position + events_.back().rows == p &&
+            events_.back().reason == why)
           ++events_.back().rows;
         else if (is_gone)
-          events_.push_back({CacheEvent::Kind::forgotten, layer, p, 1, 0});
+          events_.push_back({CacheEvent::Kind::forgotten, layer, p, 1, 0, why});
         is_open = is_gone;
       }
   }
 
+  std::shared_ptr<Heard> heard_;  // filled within a call and emptied at its end, so a clone can share it
   Cache cache_;
   std::vector<LayerLayout> layouts_;  // [layers]
+  std::map<int, Reason> reasons_;     // by position: why the last append evicted it
+  std::vector<Written> written_;      // [layers]
+  int first_kept_ = 0;                // position
   std::vector<CacheEvent> events_;
 };
+
+template <std::invocable<MaybeObserver> Make>
+TracedCache(Make&&) -> TracedCache<std::invoke_result_t<Make, MaybeObserver>>;
 
 }  // namespace kvcache

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "kvcache/decode/generate.hpp"
 #include "kvcache/observe/read_rows.hpp"
@@ -15,6 +16,8 @@ struct TraceOptions {
   bool all_layers = false;  // attention weights and stages of every layer; else of `layer` alone
   int layer = 0;
   int candidates = 5;
+  bool written_rows = false;  // also keys and values as they were given to the cache
+  int fork_at = 0;            // above 0: before this step another text goes on from here, and its pages stay shared
 };
 
 namespace detail {
@@ -101,6 +104,9 @@ class TracedDecoding {
   /// Errors: those of Decoding; a layer that the model does not have; a cache that is not empty.
   TracedDecoding(Transformer<Scalar>& model, Cache cache, std::span<const int> prompt, GenerateOptions options,
                  TraceOptions trace = {})
+      : TracedDecoding(model, TracedCache<Cache>(std::move(cache)), prompt, std::move(options), trace) {}
+  TracedDecoding(Transformer<Scalar>& model, TracedCache<Cache> cache, std::span<const int> prompt,
+                 GenerateOptions options, TraceOptions trace = {})
       : config_(model.config()),
         trace_(trace),
         cache_(std::move(cache)),
@@ -127,6 +133,10 @@ class TracedDecoding {
     StepRecord record;
     record.first_position = recorded_;
     record.rows = recorded_ == 0 ? prompt_length_ : 1;
+    if constexpr (ForkableCache<Cache>)
+      if (trace_.fork_at > 0 && !other_text_ && recorded_ == prompt_length_ + trace_.fork_at - 1)
+        other_text_.emplace(cache_.fork_within());
+    if (trace_.written_rows) cache_.keep_written_from(recorded_);
     recorder_.begin(recorded_, record);
     const Step<Scalar>& step = decoding_.next(recorder_);
     recorded_ += record.rows;
@@ -141,6 +151,9 @@ class TracedDecoding {
                     [&](const LayerLayout& layout) { return layout == record.layouts[0]; }))
       record.layouts.resize(1);
     read_new_rows(record);
+    if (trace_.written_rows) take_written_rows(record);
+    for (const CacheEvent& event : record.events)
+      if (event.kind == CacheEvent::Kind::packed && record.tokens_fed == record.rows) read_packed_rows(event, record);
     return record;
   }
 
@@ -160,8 +173,43 @@ class TracedDecoding {
       }
   }
 
+  /// [tokens, kv_heads, head_dim] of each layer, to [layers, kv_heads, rows, head_dim].
+  void take_written_rows(StepRecord& record) {
+    const auto take = [&](const std::vector<Scalar>& from, std::vector<float>& to) {
+      const int row_size = config_.kv_heads * config_.head_dim;
+      for (int h = 0; h < config_.kv_heads; ++h)
+        for (int r = 0; r < record.rows; ++r) {
+          const auto first = from.begin() + r * row_size + h * config_.head_dim;
+          to.insert(to.end(), first, first + config_.head_dim);
+        }
+    };
+    for (int l = 0; l < config_.layers; ++l) {
+      take(cache_.written(l).keys, record.written_keys);
+      take(cache_.written(l).values, record.written_values);
+    }
+  }
+  /// Attention reads other numbers of these rows from now on.
+  void read_packed_rows(const CacheEvent& event, StepRecord& record) {
+    const int rows = std::min(event.rows, record.first_position - event.first_position);
+    if (rows <= 0) return;  // all are new
+    record.rewritten.push_back({event.layer, event.first_position, rows});
+    keys_.resize(rows, config_.head_dim), values_.resize(rows, config_.head_dim);
+    const std::size_t first = record.rewritten_keys.size(), row_size = std::size_t(config_.kv_heads * config_.head_dim);
+    for (auto* side : {&record.rewritten_keys, &record.rewritten_values})
+      side->resize(first + std::size_t(rows) * row_size);
+    for (int h = 0; h < config_.kv_heads; ++h) {
+      reader_.read(cache_, event.layer, h, event.first_position, out(keys_), out(values_));
+      for (int r = 0; r < rows; ++r) {
+        const std::size_t to = first + std::size_t(r) * row_size + std::size_t(h * config_.head_dim);
+        std::copy_n(at(keys_, r, 0), config_.head_dim, record.rewritten_keys.data() + to);
+        std::copy_n(at(values_, r, 0), config_.head_dim, record.rewritten_values.data() + to);
+      }
+    }
+  }
+
   const ModelConfig& config_;
   TraceOptions trace_;
+  std::optional<Cache> other_text_;  // that shares pages with this one
   TracedCache<Cache> cache_;
   Decoding<Scalar, TracedCache<Cache>> decoding_;
   detail::Recorder<TracedCache<Cache>> recorder_;
