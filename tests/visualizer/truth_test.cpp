@@ -105,6 +105,67 @@ TEST_CASE("the heat maps of keys and values show the numbers that attention read
   }
 }
 
+TEST_CASE("where a cache rounds, the heat maps can show by how much") {
+  Choice choice = short_run();
+  choice.cache = "growing:format=int4";
+  User user(choice);
+  user.view.presented = 4;
+  user.press(ImGuiKey_End);
+  user.click("inside-errors");
+  CHECK(user.view.inside_errors);
+  const Image picture = user.look();
+  const Timeline& timeline = user.session.timeline();
+  const int length = timeline.length_after(user.view.step), dim = timeline.about().config.head_dim;
+  const auto error = [&](int position, int d) {
+    return timeline.key(0, 0, position)[std::size_t(d)] - timeline.written_key(0, 0, position)[std::size_t(d)];
+  };
+  float largest = 0;
+  for (int p = 0; p < length; ++p)
+    for (int d = 0; d < dim; ++d) largest = std::max(largest, std::abs(error(p, d)));
+  CHECK(largest > 0.001f);
+  int off = 0;
+  for (int p = 0; p < length; ++p)
+    for (int d = 0; d < dim; ++d) {
+      const ImVec2 at = user.place("inside-keys", (float(d) + 0.15f) / float(dim), (float(p) + 0.85f) / float(length));
+      off += (picture.at(int(at.x), int(at.y)) & 0xFFFFFF) != (diverging(error(p, d) / largest) & 0xFFFFFF);
+    }
+  CHECK(off == 0);
+  user.click("inside-errors");
+  CHECK(!user.view.inside_errors);
+}
+
+TEST_CASE("a cache that keeps numbers as they are has no errors to show") {
+  User user;
+  user.view.presented = 4;
+  user.look();
+  CHECK(user.view.marks.count("inside-errors") == 0);
+}
+
+TEST_CASE("lines under the cells tell what the cache says of its storage: pages and who reads them, blocks in a file") {
+  const auto check_lines = [](const char* cache, bool fork, const auto& colour_of) {
+    CAPTURE(std::string(cache));
+    Choice choice = short_run();
+    choice.cache = cache, choice.fork = fork;
+    User user(choice);
+    REQUIRE(user.session.error() == "");
+    user.view.presented = 3;
+    user.press(ImGuiKey_End);
+    const Image picture = user.look();
+    const LayerLayout& layout = user.session.timeline().step(user.view.step).layout(0);
+    REQUIRE(!layout.pieces.empty());
+    for (const StoragePiece& piece : layout.pieces) {
+      const ImVec2 at =
+          user.place("cache-map-grid", (float(piece.first_slot) + 0.6f * float(piece.slots)) / float(layout.slots),
+                     1 / float(user.session.timeline().about().config.layers));
+      CHECK((picture.at(int(at.x), int(at.y) - 2) & 0xFFFFFF) == (colour_of(piece) & 0xFFFFFF));
+    }
+  };
+  check_lines("paged:page=2,pages=20", true,
+              [](const StoragePiece& piece) { return piece.references > 1 ? theme().newest : theme().muted; });
+  check_lines("offloaded:block=2,recent=2", false, [](const StoragePiece&) { return theme().without_cache; });
+  check_lines("window:sinks=2,recent=6", false, [](const StoragePiece&) { return theme().accent; });
+}
+
 TEST_CASE("the brighter a cell of the attention matrix, the larger its weight") {
   User user;
   user.view.presented = 5;

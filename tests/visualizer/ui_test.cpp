@@ -226,6 +226,27 @@ TEST_CASE("another run: what is chosen in the settings is what is decoded") {
   CHECK(user.session.timeline().steps() == 12);
 }
 
+TEST_CASE("a cache with options, and another text that shares its pages, are chosen in the settings") {
+  User user;
+  user.view.show_settings = true;
+  user.settle();
+  CHECK(user.view.marks.count("fork") == 0);  // nothing is shared without pages
+  user.click("paged");
+  user.click("fork");
+  CHECK(user.view.draft.fork);
+  user.click("run");
+  user.session.wait();
+  user.window.settle();
+  CHECK(user.session.error() == "");
+  CHECK(user.session.timeline().step(1).layout(0).pieces.at(0).references >= 1);
+  CHECK(user.session.choice().fork);
+  user.view.show_settings = true;
+  user.settle();
+  user.click("growing");
+  user.settle();
+  CHECK(!user.view.draft.fork);
+}
+
 TEST_CASE("typing into a field is no shortcut") {
   User user;
   user.click("settings");

@@ -214,9 +214,16 @@ ImU32 colour_of(const StoragePiece& piece) {
   if (piece.kind == StoragePiece::Kind::page) return piece.references > 1 ? t.newest : t.muted;
   return piece.kind == StoragePiece::Kind::in_file ? t.without_cache : t.accent;
 }
-std::string label_of(const StoragePiece& piece) {
-  if (piece.kind != StoragePiece::Kind::page) return name(piece.kind);
-  return fmt::format("page {}", piece.page) + (piece.references > 1 ? fmt::format(" x{}", piece.references) : "");
+/// The longest that fits; empty: none.
+std::string label_of(const StoragePiece& piece, float width) {
+  std::vector<std::string> labels{name(piece.kind)};
+  if (piece.kind == StoragePiece::Kind::page) {
+    const std::string times = piece.references > 1 ? fmt::format(" ×{}", piece.references) : "";
+    labels = {fmt::format("page {}{}", piece.page, times), fmt::format("p{}{}", piece.page, times)};
+  }
+  for (const std::string& label : labels)
+    if (small_width(label) + em() * 0.3f <= width) return label;
+  return "";
 }
 
 /// A line along the bottom of the cells of each piece that the cache names, and the name where there is room.
@@ -230,8 +237,8 @@ void draw_pieces(const Map& map) {
       if (left >= right) continue;
       const float bottom = map.at.y + map.down.edge(row + 1) - 1;
       draw->AddRectFilled({map.at.x + left, bottom - thick}, {map.at.x + right, bottom}, colour_of(piece));
-      const std::string label = label_of(piece);
-      if (map.down.cell() < small_em() * 2.6f || right - left < small_width(label)) continue;
+      const std::string label = label_of(piece, right - left);
+      if (map.down.cell() < small_em() * 2.6f || label.empty()) continue;
       const float top = bottom - thick - small_em() * 1.15f;
       draw->AddRectFilled({map.at.x + left, top}, {map.at.x + left + small_width(label) + em() * 0.3f, bottom - thick},
                           faded(theme().panel, 0.85f));
@@ -498,8 +505,8 @@ std::string events_in_words(const Scene& scene, CacheEvent::Kind kind) {
     }
   if (layers.empty()) return {};
   const int count = int(layers.size());
-  std::string words = rows % count == 0 ? fmt::format("{} rows in each of {} layers", with_commas(rows / count), count)
-                                        : fmt::format("{} rows in {} layers", with_commas(rows), count);
+  std::string words = rows % count == 0 ? fmt::format("{} in each of {} layers", counted(rows / count, "row"), count)
+                                        : fmt::format("{} in {} layers", counted(rows, "row"), count);
   for (const std::string& reason : reasons) words += ", " + reason;
   if (bytes > 0) words += fmt::format(", {} bytes copied", with_commas(std::int64_t(bytes)));
   return words;

@@ -60,6 +60,22 @@ void tell(O& observer, const Event& event) {
   if constexpr (Hears<O, Event>) observer(event);
 }
 
+/// While one lives, what this thread reads of a cache is a watcher's affair and not the model's: it is not counted.
+class OnlyLooking {
+ public:
+  OnlyLooking() { ++lookers(); }
+  ~OnlyLooking() { --lookers(); }
+  OnlyLooking(const OnlyLooking&) = delete;
+  OnlyLooking& operator=(const OnlyLooking&) = delete;
+  static bool here() { return lookers() > 0; }
+
+ private:
+  static int& lookers() {
+    static thread_local int count = 0;
+    return count;
+  }
+};
+
 /// For programs, which compile each policy once: listens or not when it runs, for one branch an event.
 using PolicyEvent = std::variant<Evicted, Moved, Shared, Copied, Packed, Fetched>;
 struct MaybeObserver {

@@ -82,12 +82,13 @@ class OffloadedCache {
   }
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    const bool is_counted = !OnlyLooking::here();
     const Layer& l = at(layer);
     const int size = offload_.block, in_file = first_in_memory(layer), blocks = (l.length + size - 1) / size;
     for (int b = 0; b < blocks; ++b) {
       const int rows = std::min(size, l.length - b * size);
       const bool is_hit = b >= in_file;
-      (is_hit ? l.traffic->hits : l.traffic->misses).fetch_add(1, std::memory_order_relaxed);
+      if (is_counted) (is_hit ? l.traffic->hits : l.traffic->misses).fetch_add(1, std::memory_order_relaxed);
       if (b + 1 < in_file) slow_.read_ahead(b + 1, std::size_t(layer) * layer_bytes(), layer_bytes());
       Block block = is_hit ? rows_[std::size_t(layer)].block(kv_head, b * size % ring(), rows, b * size)
                            : rows_[std::size_t(layer)].saved_block(saved(layer, b), size, kv_head, 0, rows);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/observer.hpp"
 
 namespace kvcache {
 
@@ -24,6 +25,7 @@ class RowReader {
   requires HostBlock<typename Cache::Block>
   void read(const Cache& cache, int layer, int kv_head, int first_position, MatrixOut<Scalar> keys,
             MatrixOut<Scalar> values) {
+    const OnlyLooking here;
     const int count = int(keys.rows());
     int found = 0;
     const auto wanted = [&](int position) { return position >= first_position && position < first_position + count; };

@@ -24,6 +24,7 @@ namespace kvcache {
 /// this library keep the same tokens in the same slots for every head of a layer.
 template <KeyValueCache Cache>
 LayerLayout layout_of(const Cache& cache, int layer) {
+  const OnlyLooking here;
   LayerLayout layout{cache.slots(layer), {}};
   if constexpr (PiecedCache<Cache>) layout.pieces = cache.pieces(layer);
   cache.for_each_block(layer, /*kv head*/ 0, [&](const auto& block) {

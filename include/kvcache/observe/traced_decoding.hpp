@@ -47,6 +47,7 @@ class Recorder {
           std::size_t(config_.q_heads) * AttentionWeights::size_of_head(kept.first_position, kept.queries),
           AttentionWeights::not_kept);
     }
+    const OnlyLooking here;
     positions_.clear();  // of the weights' columns, as attention just visited them
     cache_.for_each_block(layer, kv_head, [&](const auto& block) {
       for (int r = 0; r < block.rows(); ++r) positions_.push_back(block.position(r));
