@@ -67,8 +67,10 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
   const int length = int(prompt.size()) + choice.tokens;
   trace.written_rows = rounds(choice.cache);
   trace.fork_at = choice.fork ? 1 : 0;
-  TracedCache<Cache> cache(
-      [&](MaybeObserver watch) { return make_cache(choice.cache, loaded.model.config.cache_shape(), length, watch); });
+  const int capacity = choice.fork ? 2 * length : length;  // a page that two texts read is copied before a write
+  TracedCache<Cache> cache([&](MaybeObserver watch) {
+    return make_cache(choice.cache, loaded.model.config.cache_shape(), capacity, watch);
+  });
   TracedDecoding<float, Cache> decoding(transformer, std::move(cache), prompt, options_of(choice, loaded), trace);
   while (!decoding.done() && !stop.stop_requested()) on_step(decoding.next());
 }

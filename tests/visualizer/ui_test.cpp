@@ -237,8 +237,9 @@ TEST_CASE("a cache with options, and another text that shares its pages, are cho
   user.click("run");
   user.session.wait();
   user.window.settle();
-  CHECK(user.session.error() == "");
-  CHECK(user.session.timeline().step(1).layout(0).pieces.at(0).references >= 1);
+  REQUIRE(user.session.error() == "");
+  const auto copied = [](const CacheEvent& event) { return event.kind == CacheEvent::Kind::copied; };
+  CHECK(std::ranges::count_if(user.session.timeline().step(1).events, copied) == 1);
   CHECK(user.session.choice().fork);
   user.view.show_settings = true;
   user.settle();

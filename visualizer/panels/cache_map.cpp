@@ -504,7 +504,9 @@ std::string events_in_words(const Scene& scene, CacheEvent::Kind kind) {
       if (!event.reason.empty()) reasons.insert(event.reason);
     }
   if (layers.empty()) return {};
-  const int count = int(layers.size());
+  const bool is_of_pages = kind == CacheEvent::Kind::shared || kind == CacheEvent::Kind::copied;
+  const int count = is_of_pages ? scene.config().layers : int(layers.size());  // a page has rows of every layer
+  if (is_of_pages) rows *= count;
   std::string words = rows % count == 0 ? fmt::format("{} in each of {} layers", counted(rows / count, "row"), count)
                                         : fmt::format("{} in {} layers", counted(rows, "row"), count);
   for (const std::string& reason : reasons) words += ", " + reason;
