@@ -45,7 +45,10 @@ std::vector<int> kept(const Cache& cache) {
 /// A digit for every 8 tokens of the text: how many of them are kept.
 std::string picture(const std::vector<int>& positions) {
   std::string digits((tokens + 7) / 8, '.');
-  for (const int p : positions) digits[std::size_t(p / 8)] = std::max('0', digits[std::size_t(p / 8)]) + 1;
+  for (const int p : positions) {
+    char& digit = digits[std::size_t(p / 8)];
+    digit = digit == '.' ? '1' : char(digit + 1);
+  }
   return digits;
 }
 
