@@ -1,5 +1,6 @@
-"""Compiles every example by the command at its head, runs it, and compares what it prints with the stored output beside
-it. The program in README.md is treated alike. In lines marked MEASURED numbers may differ.
+"""Compiles every example, and every solution of an exercise, by the command at its head, runs it, and compares what it
+prints with the stored output beside it. The program in README.md is treated alike. In lines marked MEASURED numbers may
+differ.
 
     python3 tests/examples_test.py [--update]
 """
@@ -15,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def command_of(source):
-    """The comment that starts with g++, up to &&."""
-    return re.search(r"^// (g\+\+ .*?)(?: &&.*)?$", source, re.M)[1]
+    """The comment that starts with g++, up to && or ./a.out; it may go on in the next line."""
+    return re.search(r"^// (g\+\+ .*?)(?: &&|\n// \./a\.out)", source, re.M | re.S)[1].replace("\n//", "")
 
 
 def run_source(command, folder, name):
@@ -46,7 +47,7 @@ def check(job):
 
 
 def jobs(folder, update):
-    for source in sorted((ROOT / "examples").glob("*.cpp")):
+    for source in sorted((ROOT / "examples").rglob("*.cpp")):  # the solutions too
         stored = source.with_suffix(".output")
         text = source.read_text()
         assert len(text.splitlines()) <= 100, f"{source}: an example has at most 100 lines"
