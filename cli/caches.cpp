@@ -36,7 +36,7 @@ void print_caches(const std::string& model) {
          c.head_dim % format->multiple_of == 0 ? price(std::string("growing:format=") + format->name, 1) : "-",
          format->what);
   fmt::print("{:<14} include/kvcache/cache/rows/row_format.hpp\n\n", "");
-  fmt::print("For growing only, whose rows come in order and stay:\n");
+  fmt::print("For growing and paged (a page is a group) alone, whose rows come in order and stay:\n");
   for (const int bits : {8, 4, 2})
     line("kivi", price(fmt::format("growing:format=kivi,bits={},residual=0", bits), 321),
          fmt::format("bits={}: keys per channel, values per token, and the newest tokens whole", bits));

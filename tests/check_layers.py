@@ -14,7 +14,7 @@ MAY_INCLUDE = {  # lowest layer first; a folder may always include itself
     "position": "core",
     "text": "core",
     "cache": "core math",
-    "attention": "core math position cache/concept cache/shape",
+    "attention": "core math position cache/concept cache/shape cache/observer",
     "model": "core math position cache/concept cache/shape attention",
     "io": "core math model text position cache/concept cache/shape",
     "decode": "core math model cache/concept cache/shape",

@@ -44,6 +44,15 @@ FOLDERS = ["io/hugging_face_test.cpp"]
 CHAT = ["text/chat_test.cpp"]
 STREAM = ["text/utf8_stream_test.cpp"]
 SESSION = ["io/session_test.cpp"]
+ANYTHING = ["cache/random_sequences_test.cpp"]
+PAGED_KIVI = ["cache/paged_kivi_cache_test.cpp"]
+PAGED = ["cache/paged_cache_test.cpp"]
+PREFIXES = ["cache/prefix_tree_test.cpp"]
+EVICTING = ["cache/evicting_cache_test.cpp"]
+WINDOW = ["cache/sliding_window_cache_test.cpp"]
+OFFLOADED = ["cache/offloaded_cache_test.cpp"]
+KIVI = ["cache/rows/kivi_rows_test.cpp"]
+PACKED_ROWS = ["cache/rows/packed_rows_test.cpp"]
 BYTES = ["core/byte_stream_test.cpp"]
 
 # (header, what stands there, what is planted instead, the tests that must notice)
@@ -207,9 +216,60 @@ FAULTS = [
     ("cache/saved_cache.hpp", "saved == kind,", "true,", SESSION),
     ("cache/evicting_cache.hpp", "random = Random(state);", "(void)state;", SESSION),
     ("cache/evicting_cache.hpp", "= from.number<double>();", "= 0 * from.number<double>();", SESSION),
-    ("cache/rows/kivi_rows.hpp", "    packed_ = packed;", "", SESSION),
+    ("cache/rows/kivi_parts.hpp", "    packed_ = packed;", "", SESSION),
     ("cache/offloaded_cache.hpp", "(length + size - 1) / size - offload_.recent", "length / size - offload_.recent",
      SESSION),
+    ("observe/traced_cache.hpp", "reasons_[e->position] = e->reason", "(void)e", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "copied += e->bytes;", "", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "heard_->events.clear();\n    copy", "copy", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "const OnlyLooking here;", "", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "look_at_all();  // it is empty now", "", TRACED_CACHE),
+    ("observe/traced_cache.hpp", "std::max(0, first_kept_ - first_position)", "0", TRACED),
+    ("observe/traced_decoding.hpp", "prompt_length_ + trace_.fork_at - 1", "prompt_length_ + trace_.fork_at", TRACED),
+    ("observe/traced_decoding.hpp", "+ std::size_t(h * config_.head_dim);", ";", TRACED),
+    ("observe/timeline.hpp", "std::min(step, steps() - 1); s > step_of(position)", "steps() - 1; s > step_of(position)",
+     TRACED),
+    ("observe/timeline.hpp", "first += heads * rows * dim;", "", TRACED),
+    ("cache/paged_kivi_cache.hpp", "pool_->require(std::max(0, pages", "(void)(std::max(0, pages", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "if (group == int(table_.size())) table_", "table_", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "pool_->share(page);", "", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "other.tails_ = tails_, ", "", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "(first / tail.ring() + 1) * tail.ring()", "end", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "length == 0 || length >= packed(l)", "true", PAGED_KIVI),
+    ("cache/contiguous_cache.hpp", "packed, rows.packed() - packed}", "packed, rows.packed()}", TRACED_CACHE),
+    ("cache/contiguous_cache.hpp", "first_position == 0 ? 0 : rows.packed()", "rows.packed()", TRACED_CACHE),
+    ("cache/paged_cache.hpp", "std::min(size, length(0) - first), page", "size, page", TRACED_CACHE),
+    ("cache/paged_cache.hpp", "if (pool_->references(page) == 1) continue;", "continue;", ANYTHING),
+    ("cache/paged_cache.hpp", "copy_page(shared, page);", "", PAGED),
+    ("cache/paged_cache.hpp", "pool_->give_back(shared);", "", PAGED),
+    ("cache/paged_cache.hpp", "pool_->require(missing);", "", PAGED),
+    ("cache/paged_cache.hpp", "missing += pool_->references(table_[std::size_t(i)]) > 1;", "", PAGED),
+    ("cache/page_pool.hpp", "if (--references_[std::size_t(page)] == 0) free_", "--references_[std::size_t(page)], free_",
+     ANYTHING),
+    ("cache/prefix_tree.hpp", "found + page_size() < int(prompt.size())", "found + page_size() <= int(prompt.size())",
+     PREFIXES),
+    ("cache/prefix_tree.hpp", "&& std::ranges::equal(found->second.tokens, tokens)", "", PREFIXES),
+    ("cache/prefix_tree.hpp", "page.children == 0 && ", "", PREFIXES),
+    ("cache/prefix_tree.hpp", "page.last_used < oldest->last_used", "page.last_used > oldest->last_used", PREFIXES),
+    ("cache/prefix_tree.hpp", "pool_->references(page.page) == 1 && ", "", PREFIXES),
+    ("cache/evicting_cache.hpp", "layer.attention[std::size_t(slot + t)] = 0;", "", EVICTING),
+    ("cache/evicting_cache.hpp", "+= double(weights.col(slot).sum())", "= double(weights.col(slot).sum())", EVICTING),
+    ("cache/evicting_cache.hpp", "layer.length = 0, layer.choice = Choice(l);", "layer.length = 0;", EVICTING),
+    ("cache/sliding_window_cache.hpp", "shifts_positions() ? forgotten : 0", "0", WINDOW),
+    ("cache/sliding_window_cache.hpp", "oldest + window_.recent - forgotten % window_.recent",
+     "oldest + window_.recent - forgotten", WINDOW),
+    ("cache/sliding_window_cache.hpp", "std::max(1, slots(layer) - length(layer))", "unlimited", WINDOW),
+    ("cache/offloaded_cache.hpp", "if (block >= layer.in_file) continue;", "continue;", ANYTHING),
+    ("cache/offloaded_cache.hpp", "if (oldest >= first_in_memory(layer)) write_out(layer, oldest);", "", OFFLOADED),
+    ("cache/rows/kivi_parts.hpp", "if (first_slot == 0) packed_ = 0;", "", ANYTHING),
+    ("cache/rows/kivi_parts.hpp", "slot - packed_ == o_.residual + o_.group",
+     "slot - packed_ == o_.residual + o_.group - 1", KIVI),
+    ("cache/rows/kivi_rows.hpp", "std::min(tail_.packed(), keep) / group()", "0", ANYTHING),
+    ("cache/rows/row_side.hpp", "std::size_t(slots) * row_size_, row(head, to)", "row_size_, row(head, to)", PAGED),
+    ("cache/rows/row_side.hpp", "std::size_t(keep) * row_size_", "std::size_t(keep - 1) * row_size_", ANYTHING),
+    ("cache/per_layer_cache.hpp", "reach = std::max(reach, part.reach())", "reach = part.reach()",
+     ["cache/per_layer_cache_test.cpp"]),
+    ("cache/per_layer_cache.hpp", "for (Part& part : parts_) part.clear();", "parts_[0].clear();", ANYTHING),
     ("core/statistics.hpp", "std::sort(numbers.begin(), numbers.end());", "", ["core/statistics_test.cpp"]),
 ]
 

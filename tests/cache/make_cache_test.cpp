@@ -67,7 +67,7 @@ TEST_CASE("what cannot be understood, or makes no sense, is refused with a sente
            {"growing:pages=4", "the option pages is unknown; growing knows format, keys, values"},
            {"window:format=kivi",
             "kivi packs rows in groups and for good, while this policy writes single slots again"},
-           {"paged:format=kivi", "take growing:format=kivi, or another format"},
+           {"offloaded:format=kivi", "take growing:format=kivi, paged:format=kivi, or another format"},
            {"growing:format=int3", "row format \"int3\" is unknown; known are f32"},
            {"growing:keys=kivi", "row format \"kivi\" is unknown"},
            {"growing:format=kivi,bits=3", "give 2, 4 or 8 bits"},

@@ -52,7 +52,9 @@ inline std::vector<Case> cases() {
           {"offloaded:block=4,recent=2,format=int8", rounding(int8)},
           {"layers:rest=growing:format=int8", rounding(int8)},
           {"growing:format=kivi,group=8,residual=8", rounding(kivi, false)},
-          {"growing:format=kivi,key-bits=8,value-bits=2,group=4,residual=0", rounding(0.36, false)}};
+          {"growing:format=kivi,key-bits=8,value-bits=2,group=4,residual=0", rounding(0.36, false)},
+          {"paged:format=kivi,group=8,residual=8,pages=40", rounding(kivi, false)},
+          {"paged:format=kivi,bits=8,group=4,residual=0,pages=40", rounding(0.006, false)}};
 }
 
 }  // namespace named_caches

@@ -134,7 +134,7 @@ TEST_CASE("random appends, rewinds, forks, clones, clears, saves and loads leave
         for (const Text& each : texts)  // no text changes another
           if (turn % 8 == 0 || &each == &texts.back()) check_rows(each, one.policy);
       }
-      CHECK(loads > 2);
+      CHECK(loads > 0);
       CHECK((forks > 0) == (std::string(one.spec).starts_with("paged")));
       CHECK((rewinds > 0) == one.policy.rewinds);
     }

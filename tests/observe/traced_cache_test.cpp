@@ -242,6 +242,11 @@ TEST_CASE("a cache that is made with the observer tells why it forgot, and what 
     for (int p = 0; p < 4; ++p) kivi.append(0, p, in(row), in(row));
     CHECK(of_kind(kivi.take_events(), Kind::packed) == Events{{Kind::packed, 0, 0, 2}});
     CHECK(kivi.layout(0).pieces == std::vector<StoragePiece>{{StoragePiece::Kind::packed, 0, 2}});
+    for (int p = 4; p < 6; ++p) kivi.append(0, p, in(row), in(row));
+    CHECK(of_kind(kivi.take_events(), Kind::packed) == Events{{Kind::packed, 0, 2, 2}});
+    kivi.clear();
+    for (int p = 0; p < 4; ++p) kivi.append(0, p, in(row), in(row));
+    CHECK(of_kind(kivi.take_events(), Kind::packed) == Events{{Kind::packed, 0, 0, 2}});
   }
   SUBCASE("blocks in a file") {
     TracedCache offloaded([](MaybeObserver watch) {

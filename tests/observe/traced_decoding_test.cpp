@@ -393,6 +393,14 @@ TEST_CASE("at every step the timeline tells the rows that attention reads then, 
   }
 }
 
+TEST_CASE("rows as they were given are kept for new tokens only, also when all are computed again") {
+  const Threads one(1);
+  Wish wish{.cache = "growing:format=int8", .use_cache = false};
+  wish.trace.written_rows = true;
+  const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
+  for (const StepRecord& step : timeline.records()) CHECK(step.written_keys.size() == step.keys.size());
+}
+
 TEST_CASE("another text may go on from the prompt: its pages are shared, the last one until it is written to") {
   const Threads one(1);
   const Model<float> model = random_model<float>(small_llama());

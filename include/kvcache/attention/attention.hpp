@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kvcache/attention/online_softmax.hpp"
+#include "kvcache/cache/observer.hpp"
 #include "kvcache/core/check.hpp"
 #include "kvcache/core/parallel.hpp"
 #include "kvcache/core/work.hpp"
@@ -18,6 +19,7 @@ namespace kvcache {
 
 /// How many tokens the cache kept, as one head of one layer sees them.
 int kept_rows(const auto& cache, int layer, int kv_head) {
+  const OnlyLooking here;
   int rows = 0;
   cache.for_each_block(layer, kv_head, [&](const auto& block) { rows += block.rows(); });
   return rows;
@@ -160,6 +162,7 @@ class Attention {
     parallel_jobs(heads * parts, /*parallel*/ true, [&](int job, int thread) {
       const int head = job / parts, part = job % parts;
       const long rows = kept_rows(cache, layer, head);
+      const OnlyLooking also(part > 0);  // a head's blocks are counted once
       absorb_rows(scratch_[std::size_t(thread)], part_softmaxes_[std::size_t(job)], cache, layer, head, queries,
                   first_position, {int(rows * part / parts), int(rows * (part + 1) / parts)});
     });

@@ -13,6 +13,7 @@
 #include "kvcache/cache/evicting_cache.hpp"
 #include "kvcache/cache/offloaded_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
+#include "kvcache/cache/paged_kivi_cache.hpp"
 #include "kvcache/cache/per_layer_cache.hpp"
 #include "kvcache/cache/rows/kivi_rows.hpp"
 #include "kvcache/cache/rows/packed_rows.hpp"
@@ -44,7 +45,7 @@ typename Rows::Options formats_of(CacheSpec& spec) {
     const std::string both = spec.word("format", "f32");
     check(both != "kivi", spec.where(),
           "kivi packs rows in groups and for good, while this policy writes single slots ",
-          "again, shares them or moves them; take growing:format=kivi, or another format");
+          "again or moves them; take growing:format=kivi, paged:format=kivi, or another format");
     return {&find_row_format(spec.word("keys", both)), &find_row_format(spec.word("values", both))};
   } else {
     return {};
@@ -119,9 +120,11 @@ NamedCache<Rows> make_cache(std::string_view text, CacheShape shape, int capacit
     return Any(std::move(cache));
   };
   if constexpr (std::same_as<Rows, AnyRows>)
-    if (policy == "growing" && CacheSpec(text).word("format", "f32") == "kivi") {
+    if ((policy == "growing" || policy == "paged") && CacheSpec(text).word("format", "f32") == "kivi") {
       const KiviOptions options = detail::kivi_of(spec);
-      return finished(GrowingCache<KiviRows, Watch>(shape, 0, options, watch));
+      if (policy == "growing") return finished(GrowingCache<KiviRows, Watch>(shape, 0, options, watch));
+      const int pages = spec.number("pages", std::max(1, capacity / options.group), 1);
+      return finished(PagedKiviCache<Watch>(std::make_shared<PagePool<KiviGroups>>(shape, pages, 1, options), watch));
     }
   const auto formats = [&] { return detail::formats_of<Rows>(spec); };
   if (policy == "growing") return finished(GrowingCache<Rows, Watch>(shape, 0, formats(), watch));

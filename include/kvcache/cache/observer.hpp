@@ -60,11 +60,12 @@ void tell(O& observer, const Event& event) {
   if constexpr (Hears<O, Event>) observer(event);
 }
 
-/// While one lives, what this thread reads of a cache is a watcher's affair and not the model's: it is not counted.
+/// While one lives, this thread looks at blocks without reading their rows for the model, and caches do not count it: a
+/// watcher, or attention that asks how many rows there are. (Not if `is_looking` is false.)
 class OnlyLooking {
  public:
-  OnlyLooking() { ++lookers(); }
-  ~OnlyLooking() { --lookers(); }
+  explicit OnlyLooking(bool is_looking = true) : looking_(is_looking) { lookers() += looking_; }
+  ~OnlyLooking() { lookers() -= looking_; }
   OnlyLooking(const OnlyLooking&) = delete;
   OnlyLooking& operator=(const OnlyLooking&) = delete;
   static bool here() { return lookers() > 0; }
@@ -74,6 +75,7 @@ class OnlyLooking {
     static thread_local int count = 0;
     return count;
   }
+  int looking_;
 };
 
 /// For programs, which compile each policy once: listens or not when it runs, for one branch an event.

@@ -25,7 +25,7 @@ struct OffloadOptions {
 };
 
 /// Token p lies in slot p % (recent * block) of memory while its block is one of the newest; then its block is written
-/// to the file as it is, and read there: the logits are, bit for bit, those of a cache that keeps all in memory.
+/// to the file as it is, and read there: the logits are, bit for bit, those of a cache with the same blocks in memory.
 template <StorableRows Rows = FloatRows<>, Observer Watch = NoObserver>
 class OffloadedCache {
  public:

@@ -26,8 +26,9 @@ inline std::size_t kivi_group_bytes(KiviSide side, int group, int head_dim) {
 
 namespace detail {
 
-inline void pack_channels(const float* numbers, int group, int head_dim, int bits, std::byte* to) {
-  const Eigen::Map<const Matrix<float>> rows(numbers, group, head_dim);
+/// Rows [group, head_dim].
+inline void pack_channels(MatrixIn<float> rows, int bits, std::byte* to) {
+  const int group = int(rows.rows()), head_dim = int(rows.cols());
   auto* minima = reinterpret_cast<Eigen::half*>(to);
   auto* steps = minima + head_dim;
   for (int d = 0; d < head_dim; ++d) {

@@ -1,0 +1,197 @@
+// The two parts of KIVI's storage: groups of packed rows, and the newest rows, which are whole.
+// Liu et al., "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache", 2024.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/rows/kivi_block.hpp"
+#include "kvcache/cache/rows/row_block.hpp"
+#include "kvcache/cache/rows/row_side.hpp"
+#include "kvcache/core/check.hpp"
+
+namespace kvcache {
+
+/// KIVI's own choice, unless asked otherwise: keys per channel, values per token.
+struct KiviOptions {
+  KiviSide keys{4, true}, values{4, false};
+  int group = 32;     // tokens that are packed together
+  int residual = 32;  // at least so many of the newest tokens are whole
+};
+
+namespace detail {
+
+inline std::string in_words(const KiviOptions& o) {
+  const auto side = [](KiviSide side) {
+    return std::to_string(side.bits) + (side.per_channel ? " bits a channel" : " bits a token");
+  };
+  return "kivi: " + side(o.keys) + " and " + side(o.values) + ", groups of " + std::to_string(o.group) + ", " +
+         std::to_string(o.residual) + " whole";
+}
+
+/// The newest rows of one layer, in a ring: slot s at s % ring. When `residual + group` of them are whole, the next one
+/// to come has the oldest `group` packed, for good.
+class KiviTail {
+ public:
+  KiviTail(CacheShape shape, KiviOptions options)
+      : o_(options),
+        head_dim_(shape.head_dim),
+        kv_heads_(shape.kv_heads),
+        keys_(shape.kv_heads, std::size_t(shape.head_dim)),
+        values_(keys_) {
+    const int ring = (o_.residual + o_.group - 1) / o_.group * o_.group + o_.group;  // so that no group is cut in two
+    keys_ = keys_.resized(ring, 0), values_ = values_.resized(ring, 0);
+  }
+  int ring() const { return keys_.slots(); }
+  int packed() const { return packed_; }  // slots before this one are not here any more
+  /// How many slots will be packed when `slots` are written.
+  int packed_with(int slots) const {
+    const int too_many = slots - packed_ - o_.residual - o_.group;
+    return packed_ + (too_many > 0 ? (too_many + o_.group - 1) / o_.group * o_.group : 0);
+  }
+  int chunk_limit(int written) const {  // up to the next packing; or just after it
+    const int room = o_.residual + o_.group - (written == 0 ? 0 : written - packed_);
+    return room > 0 ? room : o_.group;
+  }
+  /// Calls pack(group) before the oldest rows, keys(head) and values(head), make room.
+  void write(int first_slot, MatrixIn<float> keys, MatrixIn<float> values, auto&& pack) {
+    if (first_slot == 0) packed_ = 0;  // begin anew
+    check(first_slot >= packed_, "KiviRows: slot ", first_slot, " lies in a packed group (slots before ", packed_,
+          " do); write after it, or begin at slot 0");
+    for (int r = 0; r < keys.rows(); ++r) {
+      const int slot = first_slot + r;
+      if (slot - packed_ == o_.residual + o_.group) pack(packed_ / o_.group), packed_ += o_.group;
+      for (int head = 0; head < kv_heads_; ++head)
+        for (const auto& [side, rows] : {std::pair{&keys_, &keys}, {&values_, &values}})
+          std::copy_n(at(*rows, r, head * head_dim_), head_dim_, side->row(head, slot % ring()));
+    }
+  }
+  /// [group, head_dim]: the next to be packed. They lie in one piece, for the ring is a multiple of the group.
+  const float* oldest_keys(int head) const { return keys_.row(head, packed_ % ring()); }
+  const float* oldest_values(int head) const { return values_.row(head, packed_ % ring()); }
+  const float* keys(int head) const { return keys_.row(head, 0); }  // [ring, head_dim]
+  const float* values(int head) const { return values_.row(head, 0); }
+
+  std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
+  void save(int slots, std::byte* to) const {
+    for (int slot = packed_; slot < slots; ++slot)
+      to = values_.save(slot % ring(), 1, keys_.save(slot % ring(), 1, to));
+  }
+  /// Errors: rows packed otherwise than write() does.
+  void check_packed(int packed, int slots, const std::string& where) const {
+    const int whole = slots - packed;
+    check(packed >= 0 && packed % o_.group == 0 && whole >= 0 && whole <= o_.residual + o_.group, where, ": of ", slots,
+          " saved rows ", packed, " are packed, it says; they must be groups of ", o_.group, " and leave 0 to ",
+          o_.residual + o_.group, " rows whole");
+  }
+  void load(int packed, int slots, const std::byte* from) {
+    for (int slot = packed; slot < slots; ++slot)
+      from = values_.load(slot % ring(), 1, keys_.load(slot % ring(), 1, from));
+    packed_ = packed;
+  }
+
+ private:
+  KiviOptions o_;
+  int head_dim_, kv_heads_;
+  int packed_ = 0;                // slots
+  RowSide<float> keys_, values_;  // [kv_heads, ring, head_dim]
+};
+
+}  // namespace detail
+
+/// Packed groups of one layer. A slot of this store is a group of tokens: it stands alone, so a pool may share it.
+/// Bytes of one, for each head: kivi_group_bytes() of both sides.
+class KiviGroups {
+ public:
+  using Scalar = float;
+  using Block = RowBlock<float, detail::KiviRun>;
+  using Options = KiviOptions;
+
+  /// Errors: other bits; a group below 1, a negative residual; a head_dim that does not fill its bytes.
+  explicit KiviGroups(CacheShape shape, KiviOptions options = {})
+      : shape_(shape),
+        o_(options),
+        keys_(shape.kv_heads, kivi_group_bytes(checked(shape, o_).keys, o_.group, shape.head_dim)),
+        values_(shape.kv_heads, kivi_group_bytes(o_.values, o_.group, shape.head_dim)) {}
+
+  void resize(int groups, int keep) {
+    Side keys = keys_.resized(groups, keep), values = values_.resized(groups, keep);
+    keys_ = std::move(keys), values_ = std::move(values);  // if memory ran out, nothing has changed
+  }
+  int slots() const { return keys_.slots(); }
+  std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
+  void copy(int from, int to, int groups) { keys_.copy(from, to, groups), values_.copy(from, to, groups); }
+
+  /// Packs keys and values [group, kv_heads * head_dim].
+  void write(int group, MatrixIn<float> keys, MatrixIn<float> values) {
+    const auto of_head = [&](const MatrixIn<float>& rows, int head) {
+      return MatrixIn<float>(at(rows, 0, head * shape_.head_dim), o_.group, shape_.head_dim,
+                             Eigen::OuterStride<>(rows.outerStride()));
+    };
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      pack(o_.keys, of_head(keys, head), keys_.row(head, group));
+      pack(o_.values, of_head(values, head), values_.row(head, group));
+    }
+  }
+  /// Packs the oldest whole rows.
+  void write(int group, const detail::KiviTail& tail) {
+    const auto rows = [&](const float* whole) {
+      return MatrixIn<float>(whole, o_.group, shape_.head_dim, Eigen::OuterStride<>(shape_.head_dim));
+    };
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      pack(o_.keys, rows(tail.oldest_keys(head)), keys_.row(head, group));
+      pack(o_.values, rows(tail.oldest_values(head)), values_.row(head, group));
+    }
+  }
+  /// Slots [first, first + rows), of which those before `packed` lie in groups from `group` on, the others in the tail.
+  Block block(int kv_head, int group, const detail::KiviTail* tail, int first, int rows, int packed,
+              int first_position) const {
+    const auto run = [&](KiviSide side, const Side& groups, const float* whole) {
+      return detail::KiviRun{side,     groups.row(kv_head, group), whole,          first, rows, packed,
+                             o_.group, tail ? tail->ring() : 1,    shape_.head_dim};
+    };
+    return {run(o_.keys, keys_, tail ? tail->keys(kv_head) : nullptr),
+            run(o_.values, values_, tail ? tail->values(kv_head) : nullptr),
+            first,
+            {first_position}};
+  }
+  /// The first rows of one group.
+  Block block(int kv_head, int group, int rows, int first_position) const {
+    return block(kv_head, group, nullptr, 0, rows, o_.group, first_position);
+  }
+  std::byte* save(int first, int count, std::byte* to) const {
+    return values_.save(first, count, keys_.save(first, count, to));
+  }
+  const std::byte* load(int first, int count, const std::byte* from) {
+    return values_.load(first, count, keys_.load(first, count, from));
+  }
+  const KiviOptions& options() const { return o_; }
+
+ private:
+  using Side = detail::RowSide<std::byte>;
+  static const KiviOptions& checked(CacheShape shape, const KiviOptions& o) {
+    for (const int bits : {o.keys.bits, o.values.bits})
+      check((bits == 2 || bits == 4 || bits == 8) && o.group > 0 && o.residual >= 0 &&
+                shape.head_dim % (8 / bits) == 0 && shape.head_dim <= detail::piece_numbers,
+            "KiviRows: ", bits, " bits, groups of ", o.group, " tokens, ", o.residual, " whole rows and a head_dim of ",
+            shape.head_dim, " asked for; give 2, 4 or 8 bits, a group of at least 1 ",
+            "and a head_dim that fills its bytes, of at most ", detail::piece_numbers);
+    return o;
+  }
+  static void pack(KiviSide side, MatrixIn<float> rows, std::byte* to) {
+    if (side.per_channel) return detail::pack_channels(rows, side.bits, to);
+    const int head_dim = int(rows.cols());
+    for (int r = 0; r < rows.rows(); ++r, to += code_row_bytes(head_dim, side.bits))
+      pack_code_row(at(rows, r, 0), head_dim, side.bits, to);
+  }
+
+  CacheShape shape_;
+  KiviOptions o_;
+  Side keys_, values_;  // [kv_heads, groups, bytes of a group]
+};
+
+static_assert(SlotRows<KiviGroups>);
+
+}  // namespace kvcache
