@@ -11,5 +11,9 @@ again --export docs/pictures/window.png --step 5
 for panel in narration tokens work cache-map inside attention timing memory proof; do
   again --export docs/pictures/$panel.png --panel $panel --step 20 --size 960x540
 done
+map() { $draw --prompt "To be, or not" --tokens 24 --repeats 0 --size 1120x420 "$@" >/dev/null; }
+map --panel cache-map --cache window:sinks=4,recent=12 --step 22 --export docs/pictures/window-of-tokens.png
+map --panel cache-map --cache paged:page=4,pages=10 --fork --step 8 --export docs/pictures/shared-pages.png
+map --panel inside --cache growing:format=q4_0 --errors --step 22 --export docs/pictures/errors.png
 again --export docs/pictures/filling.gif --step 5-24 --size 1120x630
 ls -l docs/pictures

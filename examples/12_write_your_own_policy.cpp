@@ -1,4 +1,4 @@
-// A policy of your own goes through a real decoder like any other: strided_cache.hpp, 60 lines.
+// A policy of your own goes through a real decoder like any other: strided_cache.hpp, 74 lines.
 // g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/12_write_your_own_policy.cpp -lpcre2-8 && ./a.out
 #include <cstdio>
 #include <kvcache/io.hpp>

@@ -100,6 +100,24 @@ def heads():
             "--from-data")
 
 
+def long():
+    """Means over the first n tokens, for five n; the loss of each stretch between them follows."""
+    table("A text of 20,000 tokens", ["tokens", "loss", "bytes"], stretches())
+
+
+def stretches():
+    rows, tokens_before, sum_before = [], 0, 0
+    for tokens in range(4000, 20001, 4000):
+        run = runs_of(f"long-{tokens}")[0]
+        predicted = tokens - 1
+        total = run["mean_nll"] * predicted
+        error = run["standard_error"] * (predicted / (predicted - tokens_before)) ** 0.5  # as if spread evenly
+        rows.append([f"{tokens - 4000:,} to {tokens:,}",
+                     f"{(total - sum_before) / (predicted - tokens_before):.3f} ± {error:.3f}", f"{run['used_bytes']:,}"])
+        tokens_before, sum_before = predicted, total
+    return rows
+
+
 if __name__ == "__main__":
-    for finding in (sinks, sides, bits, budgets, heads):
+    for finding in (sinks, sides, bits, budgets, heads, long):
         finding()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures what docs/07_findings.md tells, anew: about a quarter of an hour on 2 idle cores. Needs scripts/demo.sh (the
+# Measures what docs/08_findings.md tells, anew: about three quarters of an hour on 2 idle cores. Needs scripts/demo.sh (the
 # command) and scripts/fetch_model.sh smollm2. Writes the JSON files beside this script; draw.py makes tables and pictures.
-#   docs/findings/run.sh [NAME...]      sinks, sides, bits, budgets, heads; all of them without a name
+#   docs/findings/run.sh [NAME...]      sinks, sides, bits, budgets, heads, long; all of them without a name
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 kvcache=${KVCACHE:-build/release/bin/kvcache}
@@ -14,7 +14,7 @@ measure() {  # name, model, caches...
     --json "docs/findings/$name.json"
 }
 names=("$@")
-if [ ${#names[@]} -eq 0 ]; then names=(sinks sides bits budgets heads); fi
+if [ ${#names[@]} -eq 0 ]; then names=(sinks sides bits budgets heads long); fi
 for name in "${names[@]}"; do
   caches=(growing)
   case $name in
@@ -27,7 +27,9 @@ for name in "${names[@]}"; do
         caches+=("window:sinks=0,recent=$budget" "window:sinks=4,recent=$((budget - 4))"
           "heavy-hitter:budget=$budget" "random:budget=$budget"); done ;;
     heads) for model in tiny-mha tiny tiny-mqa; do tokens=1024 measure "heads-$model" $model growing; done; continue ;;
-    *) echo "$name is not one of sinks, sides, bits, budgets, heads"; exit 1 ;;
+    long) for n in 4000 8000 12000 16000 20000; do
+        tokens=$n measure "long-$n" tiny window:sinks=4,recent=252,positions=shifted; done; continue ;;
+    *) echo "$name is not one of sinks, sides, bits, budgets, heads, long"; exit 1 ;;
   esac
   measure "$name" smollm2 "${caches[@]}"
 done

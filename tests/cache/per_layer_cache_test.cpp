@@ -41,6 +41,7 @@ TEST_CASE("layers differ in what they keep and take") {
   CHECK(cache.memory().used_bytes == (10 + 3 + 10) * 2 * 128 + 10 * 2 * 36);
   CHECK(!cache.keeps_every_token());
   CHECK(make_cache("layers:rest=window:sinks=0,recent=3", {4, 1, 32}, 0).reach() == 3);
+  CHECK(make_cache("layers:0=window:sinks=0,recent=9;rest=window:sinks=0,recent=3", {4, 1, 32}, 0).reach() == 9);
   CHECK(make_cache("layers:0=window:positions=shifted;rest=growing", {4, 1, 32}, 0).shifts_positions());
   CHECK(make_cache("layers:0=heavy-hitter;rest=growing", {4, 1, 32}, 0).learns());
 }

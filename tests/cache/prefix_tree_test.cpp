@@ -95,6 +95,25 @@ TEST_CASE("when pages run out, leaves that nobody reads go, the longest unused f
   CHECK_THROWS_WITH_AS(read_text(large, counting(21, 9)), doctest::Contains("1 more pages"), Error);
 }
 
+TEST_CASE("of leaves that nobody reads the longest unused goes, though another that is read was unused for longer") {
+  const auto pool = std::make_shared<Pool>(shape, 6, 2);
+  PrefixTree<Rows> tree(pool);
+  serve(tree, pool, counting(1, 3));
+  Cache reader(pool);
+  CHECK(tree.find(counting(1, 3), reader) == 2);
+  serve(tree, pool, counting(11, 3));
+  serve(tree, pool, counting(21, 3));
+  Cache large(pool);
+  read_text(large, counting(31, 8));  // 4 pages: 3 are free
+  const auto known = [&](int first) {
+    Cache cache(pool);
+    return tree.find(counting(first, 3), cache) == 2;
+  };
+  CHECK(known(1));
+  CHECK(!known(11));
+  CHECK(known(21));
+}
+
 TEST_CASE("random texts are always read as they are, and all pages come back") {
   const auto pool = std::make_shared<Pool>(shape, 40, 3);
   {

@@ -81,7 +81,7 @@ class ContiguousCache {
       if (moved > 0) tell(watch_, Moved{layer, first_position, moved});
     }
     if constexpr (GroupedRows<Rows>) {
-      const int packed = first_position == 0 ? 0 : rows.packed();
+      const int packed = rows.packed();
       rows.write(first_position, keys, values);
       if (rows.packed() > packed) tell(watch_, Packed{layer, packed, rows.packed() - packed});
     } else {

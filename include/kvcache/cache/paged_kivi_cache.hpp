@@ -93,18 +93,16 @@ class PagedKiviCache {
     return pieces;
   }
 
-  /// Errors: those of check_append; not enough free pages (nothing has changed then).
+  /// Errors: those of check_append; no page is free (nothing has changed then: only the first row of a chunk packs).
   void append(int layer, int first_position, MatrixIn<float> keys, MatrixIn<float> values) {
     check_append("PagedKiviCache", *this, layer, first_position, keys, values);
     detail::KiviTail& tail = tails_[std::size_t(layer)];
-    const int end = first_position + int(keys.rows()), before = packed(layer);
-    const int pages = first_position == 0 ? 0 : tail.packed_with(end) / options_.group;
-    pool_->require(std::max(0, pages - int(table_.size())));
+    const int before = packed(layer);
     tail.write(first_position, keys, values, [&](int group) {
       if (group == int(table_.size())) table_.push_back(pool_->take());  // for all layers: this one is the first
       pool_->rows(layer).write(table_[std::size_t(group)], tail);
     });
-    length_[std::size_t(layer)] = end;
+    length_[std::size_t(layer)] = first_position + int(keys.rows());
     if (packed(layer) > before) tell(watch_, Packed{layer, before, packed(layer) - before});
   }
   template <class Visitor>

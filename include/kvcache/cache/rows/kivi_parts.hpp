@@ -46,12 +46,7 @@ class KiviTail {
   }
   int ring() const { return keys_.slots(); }
   int packed() const { return packed_; }  // slots before this one are not here any more
-  /// How many slots will be packed when `slots` are written.
-  int packed_with(int slots) const {
-    const int too_many = slots - packed_ - o_.residual - o_.group;
-    return packed_ + (too_many > 0 ? (too_many + o_.group - 1) / o_.group * o_.group : 0);
-  }
-  int chunk_limit(int written) const {  // up to the next packing; or just after it
+  int chunk_limit(int written) const {    // up to the next packing; or just after it
     const int room = o_.residual + o_.group - (written == 0 ? 0 : written - packed_);
     return room > 0 ? room : o_.group;
   }
