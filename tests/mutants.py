@@ -25,6 +25,7 @@ MEMORY = ["cache/memory_test.cpp"]
 ROWS = ["cache/rows/float_rows_test.cpp"]
 ROPE = ["position/rope_test.cpp"]
 ROPE_SCALING = ["position/rope_scaling_test.cpp"]
+FEW = ["math/few_tokens_test.cpp"]
 PACKED = ["math/packed_formats_test.cpp"]
 WEIGHTS = ["math/weight_matrix_test.cpp"]
 MODEL = ["model/transformer_test.cpp"]
@@ -74,6 +75,10 @@ FAULTS = [
     ("attention/attention.hpp", "std::min(whole.rows(), rows.end - before)", "whole.rows()", ATTENTION),
     ("attention/attention.hpp", "part < parts; ++part) whole.merge", "part < parts - 1; ++part) whole.merge",
      ATTENTION),
+    ("attention/attention.hpp", "scores.middleCols(gathered.rows, count)", "scores.middleCols(0, count)", ATTENTION),
+    ("attention/attention.hpp", "row_tile_ - gathered.rows", "row_tile_", ATTENTION),
+    ("attention/attention.hpp", "    gathered.show(softmax, scores);\n  }", "  }", ATTENTION),
+    ("attention/attention.hpp", "count = rows = 0;", "count = 0;", ATTENTION),
     ("attention/online_softmax.hpp", "if (rescale != 1) Array", "if (rescale > 2) Array", SOFTMAX),
     ("attention/online_softmax.hpp", "sum_[i] * rescale", "sum_[i]", SOFTMAX),
     ("attention/online_softmax.hpp", "std::fill_n(output_.data(), output_.size(), Scalar(0));", "", SOFTMAX),
@@ -106,6 +111,10 @@ FAULTS = [
     ("cache/rows/row_products.hpp", "std::min(at_once, rows - first)", "std::min(at_once, rows)", ROWS),
     ("cache/rows/row_products.hpp", "scores.middleCols(first, rows.rows())", "scores.middleCols(0, rows.rows())", ROWS),
     ("cache/rows/row_products.hpp", "at(weights, i, first)", "at(weights, i, 0)", ROWS),
+    ("math/few_tokens.hpp", "weights(row + r, k) * numbers[v]", "weights(row, k) * numbers[v]", FEW),
+    ("math/few_tokens.hpp", "parts + lane % (parts / 2)", "parts", FEW),
+    ("math/few_tokens.hpp", "std::min(i + 1, count - 1)", "i", FEW),
+    ("math/few_tokens.hpp", "k < b.rows(); ++k) y(row, column)", "k < b.rows() - 1; ++k) y(row, column)", FEW),
     ("math/products.hpp", "y.noalias() += a * b;", "y.noalias() = a * b;", ["math/products_test.cpp"]),
     ("math/linear.hpp", "bias.data() + first", "bias.data()", ["math/linear_test.cpp"]),
     ("math/linear.hpp", "t < y.rows()", "t < 1", ["math/linear_test.cpp"]),

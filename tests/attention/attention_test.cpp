@@ -5,6 +5,7 @@
 #include "instances.hpp"
 #include "kvcache/attention/reference.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
+#include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/core/random.hpp"
 #include "student_cache.hpp"
 #include "threads.hpp"
@@ -95,6 +96,36 @@ TEST_CASE("a text in parts, for more threads than there are heads, gives the sam
         CHECK(work.multiplications == plain_work.multiplications);
       }
   }
+}
+
+TEST_CASE("small blocks are shown to the softmax together, more of them than it holds at once too") {
+  const Text text(3);
+  for (const int page : {1, 2, 5, 16})
+    for (const int row_tile : {1, 7, 256}) {
+      CAPTURE(page);
+      CAPTURE(row_tile);
+      const auto pool = std::make_shared<PagePool<FloatRows<double>>>(text.shape(), tokens, page);
+      PagedCache<FloatRows<double>> cache(pool);
+      Attention<double> attention(text.q_heads(), nullptr, 5, row_tile);
+      Work work;
+      CHECK(worst(attended(cache, attention, text, {1, 7, 2}, work), expected(text)) < 1e-13);
+    }
+}
+
+TEST_CASE("where pages lie, and that there are pages, changes no bit of a decode step") {
+  constexpr CacheShape shape{1, 1, 24};
+  Random random(7);
+  Matrix<float> rows(600, shape.head_dim), queries(1, 3 * shape.head_dim), piece(1, queries.cols()), pages = piece;
+  for (auto* side : {&rows, &queries})
+    for (float& x : side->reshaped()) x = float(random.uniform(-2, 2));
+  GrowingCache<> whole(shape);
+  PagedCache<> paged(std::make_shared<PagePool<FloatRows<>>>(shape, 40, 16));
+  whole.append(0, 0, in(rows), in(rows)), paged.append(0, 0, in(rows), in(rows));
+  Attention<float> attention(3);
+  Work work;
+  attention.attend(whole, 0, in(queries), 599, out(piece), work);
+  attention.attend(paged, 0, in(queries), 599, out(pages), work);
+  CHECK(piece == pages);
 }
 
 TEST_CASE("scores too large for exp do no harm") {

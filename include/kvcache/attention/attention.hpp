@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -190,6 +192,22 @@ class Attention {
     }
   }
 
+  /// Small blocks, such as pages, whose scores stand side by side in one tile: the softmax is shown them together.
+  template <class Block>
+  struct Gathered {
+    std::array<std::optional<Block>, 32> blocks;  // views: on the stack, as nothing is allocated in a step
+    int count = 0, rows = 0;
+
+    bool is_full() const { return count == int(blocks.size()); }
+    void add(const Block& block) { blocks[std::size_t(count++)] = block, rows += block.rows(); }
+    void show(OnlineSoftmax<Scalar>& softmax, MatrixOut<Scalar> scores) {
+      if (rows > 0) softmax.weigh(out(scores.leftCols(rows)));
+      for (int i = 0, first = 0; i < count; first += blocks[std::size_t(i++)]->rows())
+        softmax.add(in(scores.middleCols(first, blocks[std::size_t(i)]->rows())), *blocks[std::size_t(i)]);
+      count = rows = 0;
+    }
+  };
+
   /// Some of the rows of a head, counted in the order they are visited in.
   struct Rows {
     int begin, end;
@@ -207,6 +225,8 @@ class Attention {
     for (int i = 0; i < m; ++i)
       ArrayOut<Scalar>(at(queries, i, 0), dim) =
           ArrayIn<Scalar>(at(tile, i / group, column(kv_head, group, i, dim)), dim) / std::sqrt(Scalar(dim));
+    auto scores = scratch.scores(m, row_tile_);
+    Gathered<typename Cache::Block> gathered;
     int visited = 0;
     cache.for_each_block(layer, kv_head, [&](const auto& whole) {
       const int before = std::exchange(visited, visited + whole.rows());
@@ -216,16 +236,19 @@ class Attention {
       const int begin = std::max(0, rows.begin - before);
       const bool gap = whole.position_gap != 0 && rope_ && begin < visible;
       if (gap) turn_back(scratch, queries, whole.position_gap, turned);
-      for (int first = begin; first < visible; first += row_tile_) {
-        const auto block = whole.slice(first, std::min(row_tile_, visible - first));
-        auto scores = scratch.scores(m, block.rows());
-        block.score(in(gap ? turned : queries), scores);
-        mask_the_future(block, group, first_position, scores);
-        if (all_scores.size() > 0) all_scores.middleCols(before + first, block.rows()) = scores;
-        softmax.absorb(scores, block);
-        scratch.multiplications += std::int64_t(2) * m * block.rows() * dim;
+      for (int first = begin, count; first < visible; first += count) {
+        count = std::min(row_tile_ - gathered.rows, visible - first);
+        const auto block = whole.slice(first, count);
+        auto part = out(scores.middleCols(gathered.rows, count));
+        block.score(in(gap ? turned : queries), part);
+        mask_the_future(block, group, first_position, part);
+        if (all_scores.size() > 0) all_scores.middleCols(before + first, count) = part;
+        gathered.add(block);
+        if (gathered.rows == row_tile_ || gathered.is_full()) gathered.show(softmax, scores);
+        scratch.multiplications += std::int64_t(2) * m * count * dim;
       }
     });
+    gathered.show(softmax, scores);
   }
 
   /// Where query i of a kv head begins among the columns of its token: query heads that share a kv head are neighbours.

@@ -24,9 +24,9 @@ class OnlineSoftmax {
     std::fill_n(sum_, sums.rows(), Scalar(0));
   }
 
-  /// Turns the scores [m, rows] of a block into weights relative to the largest score so far, in place, and adds the
-  /// block's values with these weights.
-  void absorb(MatrixOut<Scalar> scores, const HostBlock auto& block) {
+  /// Turns the scores [m, rows] of some rows into weights relative to the largest score so far, in place. Their values
+  /// are added next, with these weights.
+  void weigh(MatrixOut<Scalar> scores) {
     for (int i = 0; i < scores.rows(); ++i) {
       ArrayOut<Scalar> row(at(scores, i, 0), scores.cols());
       const Scalar max = std::max(max_[i], row.maxCoeff());
@@ -40,8 +40,11 @@ class OnlineSoftmax {
       if (rescale != 1) ArrayOut<Scalar>(at(output_, i, 0), output_.cols()) *= rescale;
       max_[i] = max;
     }
-    block.accumulate(in(scores), output_);
   }
+  /// Adds the values of a block: weights [m, rows], as weigh made them.
+  void add(MatrixIn<Scalar> weights, const HostBlock auto& block) { block.accumulate(weights, output_); }
+  /// Both for one block.
+  void absorb(MatrixOut<Scalar> scores, const HostBlock auto& block) { weigh(scores), add(in(scores), block); }
 
   int queries() const { return int(output_.rows()); }
   int head_dim() const { return int(output_.cols()); }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "kvcache/cache/any_block.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/core/check.hpp"
@@ -15,29 +16,36 @@ namespace detail {
 
 /// Calls whatever a reader brought, without being a template of it, so that for_each_block can be virtual.
 template <class Block>
-struct BlockCall {
-  const void* visitor;
-  void (*call)(const void*, const Block&);
-  void operator()(const Block& block) const { call(visitor, block); }
-};
-template <class... Blocks>
-struct VisitorOf : BlockCall<Blocks>... {
+class BlockVisitor {
+ public:
   template <class Visitor>
-  explicit VisitorOf(Visitor& visitor)
-      : BlockCall<Blocks>{&visitor, [](const void* one, const Blocks& block) {
-                            (*static_cast<Visitor*>(const_cast<void*>(one)))(block);
-                          }}... {}
-  using BlockCall<Blocks>::operator()...;
+  explicit BlockVisitor(Visitor& visitor)
+      : visitor_(&visitor),
+        call_([](const void* one, const Block& block) { (*static_cast<Visitor*>(const_cast<void*>(one)))(block); }) {}
+  void operator()(const Block& block) const { call_(visitor_, block); }
+
+ private:
+  const void* visitor_;
+  void (*call_)(const void*, const Block&);
+};
+
+template <class... Blocks>
+struct OneOf {
+  using Block = AnyBlock<Blocks...>;
+};
+template <class Block_>
+struct OneOf<Block_> {
+  using Block = Block_;
 };
 
 }  // namespace detail
 
 /// Holds a cache of any policy whose blocks are of one of these types. A call costs one indirect call, reading one more
-/// for each block; the blocks are the policy's own. Only the file that makes a cache compiles its policy.
+/// for each block. Only the file that makes a cache compiles its policy.
 template <KeyValueBlock FirstBlock, KeyValueBlock... MoreBlocks>
 class AnyCache {
  public:
-  using Block = FirstBlock;
+  using Block = typename detail::OneOf<FirstBlock, MoreBlocks...>::Block;
   using Scalar = typename Block::Scalar;
 
   template <class Cache>
@@ -76,7 +84,7 @@ class AnyCache {
   bool keeps_every_token() const { return held_->keeps_every_token(); }
 
  private:
-  using BlockVisitor = detail::VisitorOf<FirstBlock, MoreBlocks...>;
+  using BlockVisitor = detail::BlockVisitor<Block>;
 
   struct Held {
     virtual ~Held() = default;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "kvcache/core/matrix.hpp"
 
@@ -18,23 +18,44 @@ inline constexpr int lanes = 8;
 #else
 inline constexpr int lanes = 4;
 #endif
-template <int count>
-struct FloatVector {
-  typedef float Type __attribute__((vector_size(count * sizeof(float))));
-};
-using Floats = FloatVector<lanes>::Type;
+typedef float Floats __attribute__((vector_size(lanes * sizeof(float))));
 
 inline Floats load_floats(const float* from) {  // at any address
   Floats floats;
   std::memcpy(&floats, from, sizeof floats);
   return floats;
 }
-/// The sum of a vector's numbers: halves are added until one number is left.
-template <int count>
-float sum_of(typename FloatVector<count>::Type floats) {
-  if constexpr (count == 2) return floats[0] + floats[1];
-  const auto halves = std::bit_cast<std::array<typename FloatVector<count / 2>::Type, 2>>(floats);
-  if constexpr (count > 2) return sum_of<count / 2>(halves[0] + halves[1]);
+/// Weights and cached rows come from memory in order. Several rows side by side are more than the processor foresees,
+/// so it is told: 4 KB ahead.
+inline Floats load_and_look_ahead(const float* from) {
+  __builtin_prefetch(from + 1024);
+  return load_floats(from);
+}
+inline void store_floats(Floats floats, float* to) { std::memcpy(to, &floats, sizeof floats); }
+/// Where the first halves lie of numbers whose partial sums fill `parts` lanes each; a second vector's lanes follow.
+constexpr int half_lane(int lane, int parts) { return lane / (parts / 2) * parts + lane % (parts / 2); }
+/// Adds the halves of each number's partial sums: a's numbers, then b's, in half as many lanes each.
+template <int parts>
+[[gnu::always_inline]] inline Floats add_halves(Floats a, Floats b) {
+  return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(a, b, half_lane(lane, parts)...) +
+           __builtin_shufflevector(a, b, (half_lane(lane, parts) + parts / 2)...);
+  }
+  (std::make_integer_sequence<int, lanes>());
+}
+/// The sums of the lanes of `count` vectors, in order, in the first lanes: three operations a vector, where each alone
+/// would take as many as there are halvings. count: a power of two.
+template <int count, int parts = lanes>
+[[gnu::always_inline]] inline Floats sums_of(const Floats* vectors) {
+  static_assert(count <= lanes);
+  if constexpr (parts == 1) {
+    return vectors[0];
+  } else {
+    Floats halved[(count + 1) / 2];
+    for (int i = 0; i < count; i += 2)
+      halved[i / 2] = add_halves<parts>(vectors[i], vectors[std::min(i + 1, count - 1)]);
+    return sums_of<(count + 1) / 2, parts / 2>(halved);
+  }
 }
 
 /// A tile of y that fits in the processor's vector registers with what it is computed from.
@@ -46,22 +67,24 @@ template <int tokens, int outputs>
 void multiply_tile(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<float> y, Eigen::Index token, Eigen::Index output) {
   const Eigen::Index inputs = x.cols(), x_step = x.outerStride(), w_step = w.outerStride();
   const float *from = at(x, token, 0), *row = at(w, output, 0);
-  Floats sums[tokens][outputs] = {};
+  Floats sums[tokens][std::bit_ceil(unsigned(outputs))] = {};
   Eigen::Index i = 0;
   for (; i + lanes <= inputs; i += lanes) {
     Floats weights[outputs];
-    for (int o = 0; o < outputs; ++o) weights[o] = load_floats(row + o * w_step + i);
+    for (int o = 0; o < outputs; ++o) weights[o] = load_and_look_ahead(row + o * w_step + i);
     for (int t = 0; t < tokens; ++t) {
       const Floats numbers = load_floats(from + t * x_step + i);
       for (int o = 0; o < outputs; ++o) sums[t][o] += numbers * weights[o];
     }
   }
-  for (int t = 0; t < tokens; ++t)
+  for (int t = 0; t < tokens; ++t) {
+    const Floats whole = sums_of<int(std::bit_ceil(unsigned(outputs)))>(sums[t]);
     for (int o = 0; o < outputs; ++o) {
-      float sum = sum_of<lanes>(sums[t][o]);
+      float sum = whole[o];
       for (Eigen::Index rest = i; rest < inputs; ++rest) sum += from[t * x_step + rest] * row[o * w_step + rest];
       y(token + t, output + o) = sum;
     }
+  }
 }
 /// All tokens with some rows of W, which stay in the first-level cache meanwhile.
 template <int outputs, int tokens = tile_tokens>
@@ -83,6 +106,43 @@ inline void multiply_few_tokens(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<
 /// and sums of vectors are added up often. [MEASURED: docs/speed.md]
 inline bool are_few_tokens(Eigen::Index tokens, Eigen::Index inputs) {
   return tokens <= std::min<Eigen::Index>(96, inputs / 12);
+}
+
+/// A tile of y: some rows, some vectors wide. Each number of b that is loaded is used for all of them, and each number
+/// of y is summed in the order of b's rows, however b is cut into pieces.
+template <int rows, int vectors>
+void add_weighted_tile(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<float> y, Eigen::Index row,
+                       Eigen::Index column) {
+  Floats sums[rows][vectors];
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v) sums[r][v] = load_floats(at(y, row + r, column + v * lanes));
+  for (Eigen::Index k = 0; k < b.rows(); ++k) {
+    Floats numbers[vectors];
+    for (int v = 0; v < vectors; ++v) numbers[v] = load_and_look_ahead(at(b, k, column + v * lanes));
+    for (int r = 0; r < rows; ++r)
+      for (int v = 0; v < vectors; ++v) sums[r][v] += weights(row + r, k) * numbers[v];
+  }
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v) store_floats(sums[r][v], at(y, row + r, column + v * lanes));
+}
+/// All rows of y, some vectors wide.
+template <int vectors, int rows = tile_tokens>
+void add_weighted_band(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<float> y, Eigen::Index column,
+                       Eigen::Index row = 0) {
+  for (; row + rows <= y.rows(); row += rows) add_weighted_tile<rows, vectors>(weights, b, y, row, column);
+  if constexpr (rows > 1)
+    if (row < y.rows()) add_weighted_band<vectors, rows - 1>(weights, b, y, column, row);
+}
+
+/// y [n, columns] += weights [n, k] b [k, columns]: the sum of a few cached values, for few queries.
+inline void add_few_weighted_rows(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<float> y) {
+  Eigen::Index column = 0;
+  for (; column + tile_outputs * lanes <= y.cols(); column += tile_outputs * lanes)
+    add_weighted_band<tile_outputs>(weights, b, y, column);
+  for (; column + lanes <= y.cols(); column += lanes) add_weighted_band<1>(weights, b, y, column);
+  for (; column < y.cols(); ++column)
+    for (Eigen::Index row = 0; row < y.rows(); ++row)
+      for (Eigen::Index k = 0; k < b.rows(); ++k) y(row, column) += weights(row, k) * b(k, column);
 }
 
 }  // namespace kvcache::detail

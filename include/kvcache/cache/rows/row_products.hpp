@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <concepts>
 
+#include "kvcache/math/few_tokens.hpp"
 #include "kvcache/math/products.hpp"
 
 namespace kvcache::detail {
@@ -46,6 +47,8 @@ void score_rows(const MatrixIn<Scalar>& queries, const Rows& stored, MatrixOut<S
   stored.template for_each_piece<Scalar>([&](MatrixIn<Scalar> rows, int first) {
     if (queries.rows() > few)
       multiply_rows(queries, rows, out(scores.middleCols(first, rows.rows())));
+    else if constexpr (std::same_as<Scalar, float>)
+      multiply_few_tokens(queries, rows, out(scores.middleCols(first, rows.rows())));
     else
       for (int i = 0; i < queries.rows(); ++i) multiply_rows(at(queries, i, 0), rows, at(scores, i, first));
   });
@@ -57,6 +60,8 @@ void accumulate_rows(const MatrixIn<Scalar>& weights, const Rows& stored, Matrix
   stored.template for_each_piece<Scalar>([&](MatrixIn<Scalar> rows, int first) {
     if (weights.rows() > few)
       add_weighted_rows(in(weights.middleCols(first, rows.rows())), rows, output);
+    else if constexpr (std::same_as<Scalar, float>)
+      add_few_weighted_rows(in(weights.middleCols(first, rows.rows())), rows, output);
     else
       for (int i = 0; i < weights.rows(); ++i) add_weighted_rows(at(weights, i, first), rows, at(output, i, 0));
   });
