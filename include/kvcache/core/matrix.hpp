@@ -1,6 +1,9 @@
 // The one matrix type of the library: row-major, so that one token (or one cached row) is contiguous.
 #pragma once
 
+#if defined(__CUDACC__) && !defined(EIGEN_NO_CUDA)
+#define EIGEN_NO_CUDA  // matrices are for the host: nvcc need not make device code of them
+#endif
 #include <Eigen/Core>
 #include <cstddef>
 #include <type_traits>

@@ -32,16 +32,18 @@ inline Floats load_and_look_ahead(const float* from) {
   return load_floats(from);
 }
 inline void store_floats(Floats floats, float* to) { std::memcpy(to, &floats, sizeof floats); }
-/// Where the first halves lie of numbers whose partial sums fill `parts` lanes each; a second vector's lanes follow.
-constexpr int half_lane(int lane, int parts) { return lane / (parts / 2) * parts + lane % (parts / 2); }
-/// Adds the halves of each number's partial sums: a's numbers, then b's, in half as many lanes each.
-template <int parts>
-[[gnu::always_inline]] inline Floats add_halves(Floats a, Floats b) {
-  return [&]<int... lane>(std::integer_sequence<int, lane...>) {
-    return __builtin_shufflevector(a, b, half_lane(lane, parts)...) +
-           __builtin_shufflevector(a, b, (half_lane(lane, parts) + parts / 2)...);
-  }
-  (std::make_integer_sequence<int, lanes>());
+/// Number `lane` of two vectors in a row.
+template <int lane>
+[[gnu::always_inline]] inline float lane_of(Floats a, Floats b) {
+  return lane < lanes ? a[lane % lanes] : b[lane % lanes];
+}
+/// Adds the halves of each number's partial sums, which fill `parts` lanes: a's numbers, then b's, in half as many
+/// lanes each. (Compilers make two shuffles of it.)
+template <int parts, int... lane>
+[[gnu::always_inline]] inline Floats add_halves(Floats a, Floats b, std::integer_sequence<int, lane...>) {
+  constexpr int half = parts / 2;
+  return Floats{lane_of<lane / half * parts + lane % half>(a, b)...} +
+         Floats{lane_of<lane / half * parts + lane % half + half>(a, b)...};
 }
 /// The sums of the lanes of `count` vectors, in order, in the first lanes: three operations a vector, where each alone
 /// would take as many as there are halvings. count: a power of two.
@@ -53,7 +55,8 @@ template <int count, int parts = lanes>
   } else {
     Floats halved[(count + 1) / 2];
     for (int i = 0; i < count; i += 2)
-      halved[i / 2] = add_halves<parts>(vectors[i], vectors[std::min(i + 1, count - 1)]);
+      halved[i / 2] =
+          add_halves<parts>(vectors[i], vectors[std::min(i + 1, count - 1)], std::make_integer_sequence<int, lanes>());
     return sums_of<(count + 1) / 2, parts / 2>(halved);
   }
 }

@@ -3,23 +3,17 @@
 
 #include <span>
 
+#include "kvcache/model/check_step.hpp"
 #include "kvcache/model/layer.hpp"
 #include "kvcache/position/learned.hpp"
 
 namespace kvcache {
 
-/// How long a text may get: the model's positions; with rope, any length, if the cache never lets a query look back
-/// over more positions than the model has.
-template <KeyValueCache Cache>
-int longest_text(const ModelConfig& config, const Cache& cache) {
-  if constexpr (BoundedCache<Cache>)
-    if (config.position == PositionKind::rope && cache.reach() <= config.max_positions) return unlimited;
-  return config.max_positions;
-}
-
-template <class Scalar>
+template <class ScalarType>
 class Transformer {
  public:
+  using Scalar = ScalarType;
+
   /// Refers to the model, which must outlive it. Errors: a config that check_config refuses.
   explicit Transformer(const Model<Scalar>& model)
       : model_(model), layer_((check_config(model.config), model.config)) {}
@@ -54,12 +48,7 @@ class Transformer {
   MatrixOut<Scalar> run_layers(Cache& cache, std::span<const int> tokens, Hook& hook) {
     const ModelConfig& c = model_.config;
     const int n = int(tokens.size()), position = cache.length(0);
-    check_input(cache.shape(), tokens, position, longest_text(c, cache));
-    if constexpr (BoundedCache<Cache>)
-      check(
-          !cache.shifts_positions() || c.position == PositionKind::rope,
-          "Transformer: the cache shifts positions, which turns queries by rope, but the positions of this model are ",
-          "learned vectors inside the keys it stored; take a cache with original positions");
+    check_step(c, cache, tokens);
     work_ = {};
     auto x = room_.x(n, c.hidden);
     {
@@ -83,20 +72,6 @@ class Transformer {
     project(in(normed), matrix, Vector<Scalar>(), logits);
     work_.count(Part::output_layer, std::int64_t(x.rows()) * matrix.size());
     return logits;
-  }
-
-  void check_input(CacheShape shape, std::span<const int> tokens, int position, int longest) const {
-    const ModelConfig& c = model_.config;
-    check(!tokens.empty(), "Transformer: no tokens given; at least 1 is needed");
-    check(shape.layers == c.layers && shape.kv_heads == c.kv_heads && shape.head_dim == c.head_dim,
-          "Transformer: the cache is for ", shape.layers, " layers of ", shape.kv_heads, " kv heads of ",
-          shape.head_dim, ", but the model has ", c.layers, " layers of ", c.kv_heads, " of ", c.head_dim,
-          "; build the cache with config().cache_shape()");
-    check(std::int64_t(position) + std::int64_t(tokens.size()) <= longest, "Transformer: ", tokens.size(),
-          " tokens given after ", position, ", but the model has positions for ", longest, "; give fewer tokens");
-    for (const int token : tokens)
-      check(token >= 0 && token < c.vocab, "Transformer: token id ", token, " given, but the vocabulary has ", c.vocab,
-            " tokens; was the text tokenised for another model?");
   }
 
   const Model<Scalar>& model_;

@@ -1,0 +1,19 @@
+// Kernel: new keys and values go to the slots that the policy chose. A warp writes one row, in the cache's format.
+#pragma once
+
+#include "kvcache/cuda/row_formats.cuh"
+
+namespace kvcache::cuda {
+
+/// rows [tokens, kv_heads * head_dim], `stride` numbers from token to token; row (token, head) is written to slot
+/// first_slot + token of that head in `side`, whose heads are head_bytes apart. grid (tokens, kv_heads), a warp each.
+template <class Row>
+__global__ void write_rows(const float* rows, int stride, int head_dim, int first_slot, std::size_t head_bytes,
+                           unsigned char* side) {
+  const int token = static_cast<int>(blockIdx.x), head = static_cast<int>(blockIdx.y);
+  const float* numbers = rows + static_cast<long>(token) * stride + head * head_dim;
+  const std::size_t slot = static_cast<std::size_t>(first_slot) + static_cast<std::size_t>(token);
+  Row::write(numbers, head_dim, side + static_cast<std::size_t>(head) * head_bytes + slot * Row::row_bytes(head_dim));
+}
+
+}  // namespace kvcache::cuda
