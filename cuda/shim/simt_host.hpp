@@ -112,6 +112,7 @@ struct options {
   unsigned os_threads = 1;     // blocks in flight at the same time
   bool strict_barrier = true;  // all threads must meet at the same __syncthreads() line
   std::size_t stack_bytes = 64 * 1024;
+  std::size_t device_bytes = SIZE_MAX;  // more at once than that is refused, as by a device that is full
 };
 inline options& config() {
   static options o;
@@ -292,6 +293,50 @@ namespace simt {
 #define SIMT_NO_SANITIZE __attribute__((no_sanitize("address", "thread", "undefined")))
 #endif
 
+// The stacks of a block's threads, with a guard page below each: who overflows one faults. Kept from launch to launch,
+// for making them costs more than most kernels of a test.
+class stack_arena {
+ public:
+  ~stack_arena() {
+    if (memory_) munmap(memory_, bytes_);
+  }
+  // n stacks of stack_bytes (whole pages), `step` apart; the first byte of each lies a page above its guard.
+  char* take(unsigned n, std::size_t stack_bytes) {
+    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), step = stack_bytes + page;
+    if (n > stacks_ || stack_bytes != stack_bytes_) {
+      if (memory_) munmap(memory_, bytes_);
+      stacks_ = n, stack_bytes_ = stack_bytes, bytes_ = step * n;
+      memory_ = static_cast<char*>(
+          mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      if (memory_ == MAP_FAILED) {
+        memory_ = nullptr, stacks_ = 0;
+        throw std::bad_alloc();
+      }
+      for (unsigned i = 0; i < n; ++i) mprotect(memory_ + i * step, page, PROT_NONE);
+    }
+    return memory_;
+  }
+#ifdef SIMT_TSAN
+  // The sanitizer knows a limited number of threads in the life of a program, so they are kept too.
+  void* tsan_fiber(unsigned i) {
+    while (fibers_.size() <= i) fibers_.push_back(__tsan_create_fiber(0));
+    return fibers_[i];
+  }
+#endif
+  static stack_arena& of_this_thread() {
+    static thread_local stack_arena arena;
+    return arena;
+  }
+
+ private:
+  char* memory_ = nullptr;
+  std::size_t bytes_ = 0, stack_bytes_ = 0;
+  unsigned stacks_ = 0;
+#ifdef SIMT_TSAN
+  std::vector<void*> fibers_;
+#endif
+};
+
 class block_runner {
  public:
   block_runner(dim3 block, std::size_t smem_bytes, const options& o)
@@ -306,19 +351,16 @@ class block_runner {
     stack_bytes_ *= 4;
 #endif
     arena_bytes_ = (stack_bytes_ + page) * n_;
-    arena_ = static_cast<char*>(
-        mmap(nullptr, arena_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    if (arena_ == MAP_FAILED) throw std::bad_alloc();
+    arena_ = stack_arena::of_this_thread().take(n_, stack_bytes_);
     for (unsigned i = 0; i < n_; ++i) {
       auto& t = threads_[i];
       char* lo = arena_ + i * (stack_bytes_ + page);
-      mprotect(lo, page, PROT_NONE);  // guard page: a fiber that overflows its stack faults
       t.f.stack = lo + page;
       t.f.bytes = stack_bytes_;
       t.linear = i;
       t.tid = {i % block.x, i / block.x % block.y, i / (block.x * block.y)};
 #ifdef SIMT_TSAN
-      t.f.tsan = __tsan_create_fiber(0);
+      t.f.tsan = stack_arena::of_this_thread().tsan_fiber(i);
 #endif
     }
 #ifdef SIMT_TSAN
@@ -326,14 +368,9 @@ class block_runner {
 #endif
   }
   ~block_runner() {
-#ifdef SIMT_TSAN
-    for (unsigned i = 0; i < n_; ++i)
-      if (threads_[i].st == state::done) __tsan_destroy_fiber(threads_[i].f.tsan);
-#endif
 #ifdef SIMT_ASAN
     __asan_unpoison_memory_region(arena_, arena_bytes_);
 #endif
-    munmap(arena_, arena_bytes_);
   }
   block_runner(const block_runner&) = delete;
 
@@ -357,7 +394,7 @@ class block_runner {
     warps_.assign((n_ + 31) / 32, {});
     live_ = n_;
     at_barrier_ = 0;
-    tsan_release(&join_);
+    tsan_release(&start_);
     const tsan_quiet quiet;
     while (live_ != 0) {
       if (opt_.thread_order == order::random) std::shuffle(order_.begin(), order_.end(), rng_);
@@ -579,7 +616,7 @@ class block_runner {
 #ifdef SIMT_ASAN
     __sanitizer_finish_switch_fiber(nullptr, &b->main_bottom_, &b->main_size_);
 #endif
-    tsan_acquire(&b->join_);
+    tsan_acquire(&b->start_);
     b->body_(b->body_arg_);
     tsan_release(&b->join_);
     b->cur_->st = state::done;
@@ -665,7 +702,9 @@ class block_runner {
   source barrier_src_{};
   int barrier_op_ = 0;
   unsigned barrier_gen_ = 0;
-  char barrier_sync_[2] = {}, join_ = 0;  // addresses used as TSan sync objects
+  // Addresses that stand for what the thread sanitizer is told of. Start and join are two: or a thread that is done
+  // would seem to come before one that begins later.
+  char barrier_sync_[2] = {}, start_ = 0, join_ = 0;
   std::string failure_;
 };
 
@@ -900,8 +939,16 @@ enum cudaMemcpyKind {
   cudaMemcpyDeviceToDevice,
   cudaMemcpyDefault
 };
+inline constexpr cudaError_t cudaErrorMemoryAllocation = 2;
+namespace simt {
+inline std::atomic<std::size_t> allocations_made{0};
+/// How often device memory was asked for.
+inline std::size_t device_allocations() { return allocations_made; }
+}  // namespace simt
 template <class T>
 cudaError_t cudaMalloc(T** p, std::size_t n) {
+  ++simt::allocations_made;
+  if (n > simt::config().device_bytes) return cudaErrorMemoryAllocation;
   *p = static_cast<T*>(std::malloc(n ? n : 1));  // exact size, so that AddressSanitizer sees overruns
   std::memset(static_cast<void*>(*p), 0xff, n);  // NaN pattern, like memory nobody wrote
   return cudaSuccess;
@@ -929,4 +976,4 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
-inline const char* cudaGetErrorString(cudaError_t) { return "no error"; }
+inline const char* cudaGetErrorString(cudaError_t e) { return e == cudaSuccess ? "no error" : "out of memory"; }

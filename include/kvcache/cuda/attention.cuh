@@ -67,8 +67,8 @@ class DeviceAttention {
       split(std::integral_constant<int, 1>{});
     else
       split(std::integral_constant<int, 4>{});
-    stream.launch(merge_splits, dim3(unsigned(shape.q_heads)), dim3(unsigned((shape.head_dim + 31) / 32 * 32)), 0,
-                  static_cast<const float*>(state), static_cast<const float*>(sums), splits, shape.head_dim, output);
+    stream.launch(merge_splits<128>, dim3(unsigned(shape.q_heads)), dim3(128), 0, static_cast<const float*>(state),
+                  static_cast<const float*>(sums), splits, shape.head_dim, output);
   }
 
   int blocks_, part_rows_;

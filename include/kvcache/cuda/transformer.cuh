@@ -51,7 +51,7 @@ class DeviceTransformer {
   requires std::same_as<typename Cache::Block, DeviceBlock>
   int step_greedy(Cache& cache, std::span<const int> tokens) {
     const Timed timed(run_layers(cache, tokens), Part::output_layer);
-    stream_.launch(find_largest, dim3(1), dim3(argmax_threads), 0, room_.logits(std::size_t(config_.vocab)),
+    stream_.launch(find_largest<threads>, dim3(1), dim3(threads), 0, room_.logits(std::size_t(config_.vocab)),
                    config_.vocab, room_.place(1));
     int place = 0;
     room_.place.download(std::span(&place, 1));
@@ -63,6 +63,8 @@ class DeviceTransformer {
   const Work& work() const { return work_; }
 
  private:
+  static constexpr int threads = 256;  // of a block, where nothing else decides
+
   static const ModelConfig& checked(const ModelConfig& c) {
     for (const auto& [what, size] : {std::pair{"hidden size", c.hidden}, {"head_dim", c.head_dim}, {"ffn", c.ffn}})
       check(size % 4 == 0, "CUDA: the model's ", what, " is ", size,
@@ -83,8 +85,8 @@ class DeviceTransformer {
     tokens_ = int(tokens.size()), position_ = cache.length(0);
     x_ = room_.x(std::size_t(tokens_) * std::size_t(config_.hidden));
     const int* ids = room_.tokens.upload(tokens);
-    stream_.launch(embed_tokens<Weight>, dim3(unsigned(tokens_)), dim3(256), 0, ids, weights_.embedding.weight.data(),
-                   given(weights_.positions), position_, config_.hidden, x_);
+    stream_.launch(embed_tokens<Weight>, dim3(unsigned(tokens_)), dim3(threads), 0, ids,
+                   weights_.embedding.weight.data(), given(weights_.positions), position_, config_.hidden, x_);
     begin_rope();
     for (int l = 0; l < config_.layers; ++l) apply(weights_.layers[std::size_t(l)], l, cache);
     float* last = x_ + std::size_t(tokens_ - 1) * std::size_t(config_.hidden);
@@ -142,8 +144,9 @@ class DeviceTransformer {
     const std::size_t n = std::size_t(tokens_);
     float *up = room_.up(n * std::size_t(config_.up_size())), *active = room_.active(n * std::size_t(config_.ffn));
     run(layer.up, normalise(layer.ffn_norm, x_), up, /*adds*/ false, Part::feed_forward);
-    const auto kernel = config_.activation == ActivationKind::silu_gated ? silu_gated_rows : gelu_tanh_rows;
-    stream_.launch(kernel, dim3(pieces(config_.ffn, 256), unsigned(tokens_)), dim3(256), 0,
+    const auto kernel =
+        config_.activation == ActivationKind::silu_gated ? silu_gated_rows<threads> : gelu_tanh_rows<threads>;
+    stream_.launch(kernel, dim3(pieces(config_.ffn, threads), unsigned(tokens_)), dim3(threads), 0,
                    static_cast<const float*>(up), active, config_.ffn);
     run(layer.down, active, x_, /*adds*/ true, Part::feed_forward);
   }
@@ -152,15 +155,15 @@ class DeviceTransformer {
     float* y = room_.normed(std::size_t(tokens_) * std::size_t(config_.hidden));
     const float epsilon = float(config_.norm_epsilon);
     if (config_.norm == NormKind::rms_norm)
-      stream_.launch(rms_norm_rows, dim3(1, unsigned(tokens_)), dim3(norm_threads), 0, x, norm.gain.data(), y,
+      stream_.launch(rms_norm_rows<threads>, dim3(1, unsigned(tokens_)), dim3(threads), 0, x, norm.gain.data(), y,
                      config_.hidden, config_.hidden, epsilon);
     else
-      stream_.launch(layer_norm_rows, dim3(1, unsigned(tokens_)), dim3(norm_threads), 0, x, norm.gain.data(),
+      stream_.launch(layer_norm_rows<threads>, dim3(1, unsigned(tokens_)), dim3(threads), 0, x, norm.gain.data(),
                      norm.bias.data(), y, config_.hidden, epsilon);
     return y;
   }
   void normalise_heads(const DeviceMemory<float>& gain, float* heads, int count) {  // in place
-    stream_.launch(rms_norm_rows, dim3(unsigned(count), unsigned(tokens_)), dim3(norm_threads), 0,
+    stream_.launch(rms_norm_rows<threads>, dim3(unsigned(count), unsigned(tokens_)), dim3(threads), 0,
                    static_cast<const float*>(heads), gain.data(), heads, config_.head_dim, config_.qkv_size(),
                    float(config_.norm_epsilon));
   }
@@ -171,9 +174,9 @@ class DeviceTransformer {
     work_.count(part, std::int64_t(tokens_) * linear.outputs * linear.inputs);
   }
   void turn(const float* from, float* to, const float* angles, int heads, int stride_of_angles, int tokens = 0) {
-    stream_.launch(turn_heads, dim3(unsigned(tokens > 0 ? tokens : tokens_)), dim3(256), 0, from, to, angles, heads,
-                   config_.head_dim, config_.qkv_size(), stride_of_angles,
-                   config_.rope_pairs == RopePairs::interleaved);
+    const auto kernel = config_.rope_pairs == RopePairs::interleaved ? turn_heads<true> : turn_heads<false>;
+    stream_.launch(kernel, dim3(unsigned(tokens > 0 ? tokens : tokens_)), dim3(threads), 0, from, to, angles, heads,
+                   config_.head_dim, config_.qkv_size(), stride_of_angles);
   }
   /// The angles of this step, for all layers and heads.
   void begin_rope() {

@@ -6,16 +6,18 @@
 namespace kvcache::cuda {
 
 /// y = silu(gate) * up: gate_and_up [tokens, 2 * size], gates first; y [tokens, size]. grid (size / threads, tokens).
+template <int threads>
 __global__ void silu_gated_rows(const float* gate_and_up, float* y, int size) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int i = static_cast<int>(blockIdx.x) * threads + static_cast<int>(threadIdx.x);
   const long token = static_cast<long>(blockIdx.y);
   if (i >= size) return;
   const float gate = gate_and_up[token * 2 * size + i], up = gate_and_up[token * 2 * size + size + i];
   y[token * size + i] = gate / (1 + expf(-gate)) * up;
 }
 /// y = gelu(x), in its tanh form: x, y [tokens, size].
+template <int threads>
 __global__ void gelu_tanh_rows(const float* x, float* y, int size) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int i = static_cast<int>(blockIdx.x) * threads + static_cast<int>(threadIdx.x);
   const long token = static_cast<long>(blockIdx.y);
   if (i >= size) return;
   const float from = x[token * size + i];

@@ -5,18 +5,17 @@
 
 namespace kvcache::cuda {
 
-inline constexpr int argmax_threads = 256;
-
 /// *place = the first place of the largest of numbers [size]. grid (1).
+template <int threads>
 __global__ void find_largest(const float* numbers, int size, int* place) {
-  KVCACHE_SHARED(float, largest, [argmax_threads]);
-  KVCACHE_SHARED(int, places, [argmax_threads]);
+  KVCACHE_SHARED(float, largest, [threads]);
+  KVCACHE_SHARED(int, places, [threads]);
   const int me = static_cast<int>(threadIdx.x);
   int best = me < size ? me : 0;
-  for (int i = me; i < size; i += argmax_threads)
+  for (int i = me; i < size; i += threads)
     if (numbers[i] > numbers[best]) best = i;
   largest[me] = numbers[best], places[me] = best;
-  for (int apart = argmax_threads / 2; apart > 0; apart /= 2) {
+  for (int apart = threads / 2; apart > 0; apart /= 2) {
     __syncthreads();
     if (me >= apart) continue;
     const float theirs = largest[me + apart];

@@ -119,9 +119,10 @@ __global__ void __launch_bounds__(split_warps * 32) attend_split(const float* qu
 }
 
 /// output [q_heads, head_dim] = the parts, merged. grid (q_heads).
+template <int threads>
 __global__ void merge_splits(const float* state, const float* sums, int splits, int head_dim, float* output) {
   const long head = static_cast<long>(blockIdx.x), first = head * splits;
-  for (int d = static_cast<int>(threadIdx.x); d < head_dim; d += static_cast<int>(blockDim.x)) {
+  for (int d = static_cast<int>(threadIdx.x); d < head_dim; d += threads) {
     float most = -INFINITY, weight = 0, sum = 0;
     for (int s = 0; s < splits; ++s) most = fmaxf(most, state[(first + s) * 2]);
     for (int s = 0; s < splits; ++s) {

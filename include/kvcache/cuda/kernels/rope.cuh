@@ -9,8 +9,9 @@ namespace kvcache::cuda {
 /// all tokens by the same). from and to lie `stride` numbers apart from token to token, and may be the same. angles:
 /// [tokens, head_dim], cosines before sines. Pairs are d and d + head_dim / 2, or, interleaved, 2d and 2d + 1.
 /// grid (tokens).
+template <bool interleaved>
 __global__ void turn_heads(const float* from, float* to, const float* angles, int heads, int head_dim, int stride,
-                           int stride_of_angles, bool interleaved) {
+                           int stride_of_angles) {
   const long token = static_cast<long>(blockIdx.x);
   const float* angle = angles + token * stride_of_angles;
   const int half = head_dim / 2;
