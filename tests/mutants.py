@@ -56,6 +56,11 @@ KIVI = ["cache/rows/kivi_rows_test.cpp"]
 PACKED_ROWS = ["cache/rows/packed_rows_test.cpp"]
 BYTES = ["core/byte_stream_test.cpp"]
 
+# Kernels of the GPU, on the CPU.
+GPU_KERNELS = ["cuda/kernels_test.cpp"]
+GPU_ATTENTION = ["cuda/attention_test.cpp"]
+GPU_MODEL = ["cuda/transformer_test.cpp"]
+
 # (header, what stands there, what is planted instead, the tests that must notice)
 FAULTS = [
     ("attention/attention.hpp", "(block.position(r) - first_position) * group",
@@ -88,6 +93,30 @@ FAULTS = [
     ("attention/online_softmax.hpp", "sum_[i] * ours", "sum_[i]", SOFTMAX),
     ("attention/online_softmax.hpp", "into * ours", "into", SOFTMAX),
     ("attention/online_softmax.hpp", "if (max == masked) continue;  // neither saw a row", "", SOFTMAX),
+    ("cuda/kernels/warp.cuh", "  __syncthreads();\n", "", GPU_KERNELS),
+    ("cuda/kernels/norm.cuh", "KVCACHE_SHARED(float, squares, [32]);", "auto& squares = sums;", GPU_KERNELS),
+    ("cuda/kernels/argmax.cuh", "    __syncthreads();\n", "", GPU_KERNELS),
+    ("cuda/kernels/argmax.cuh", "(theirs == largest[me] && places[me + apart] < places[me])", "false", GPU_KERNELS),
+    ("cuda/kernels/project.cuh", "    __syncthreads();\n    for (int k", "    for (int k", GPU_KERNELS),
+    ("cuda/kernels/project.cuh", "    __syncthreads();  // before the tile is overwritten\n", "", GPU_KERNELS),
+    ("cuda/kernels/project.cuh", "(p.adds ? *y : 0.0f)", "0.0f", GPU_KERNELS),
+    ("cuda/kernels/rope.cuh", "token * stride_of_angles", "0", GPU_KERNELS),
+    ("cuda/kernels/append.cuh", "static_cast<std::size_t>(head) * head_bytes", "0", GPU_KERNELS),
+    ("cuda/kernels/embed.cuh", "(first_position + t) * hidden", "t * hidden", GPU_KERNELS),
+    ("cuda/kernels/decode_attention.cuh", "  __syncthreads();\n\n  float largest", "\n  float largest", GPU_ATTENTION),
+    ("cuda/kernels/decode_attention.cuh", "  __syncthreads();\n  for (int i = me; i < heads * dim", "  for (int i = me; i < heads * dim", GPU_ATTENTION),
+    ("cuda/kernels/decode_attention.cuh", "if (!has_row) continue;", "", GPU_ATTENTION),
+    ("cuda/kernels/decode_attention.cuh", "if (first < end) walk.jump_to(first);", "walk.jump_to(first + 5);", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "places[lane()].position <= position", "places[lane()].position <= position + 1", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "    __syncthreads();  // before the tile is overwritten\n", "", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "is_turned ? turned_query : query", "is_turned ? query : query", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "      sums[j] *= rescale;\n", "", GPU_ATTENTION),
+    ("cuda/block_table.cuh", "if (now_ != sent_)", "if (sent_.empty())", GPU_MODEL),
+    ("cuda/block_table.cuh", "block.first_position, block.position_gap", "block.first_position, 0", GPU_MODEL),
+    ("cuda/device_rows.cuh", "offset(head, to), side->data() + offset(head, from)", "offset(head, from), side->data() + offset(head, from)", GPU_MODEL),
+    ("cuda/device_rows.cuh", "from->data() + offset(head, 0), keep", "from->data() + offset(0, 0), keep", GPU_MODEL),
+    ("cuda/transformer.cuh", "rope_.angles(position_ + t", "rope_.angles(t", GPU_MODEL),
+    ("cuda/transformer.cuh", "if (gap == gap_) return", "if (gap_ > 0) return", GPU_MODEL),
     ("position/rope.hpp", "x * cos - y * sin", "x * cos + y * sin", ROPE),
     ("position/rope.hpp", "-2.0 * d / head_dim", "-1.0 * d / head_dim", ROPE),
     ("position/rope.hpp", "angles(first_position + t, turned_by.data())", "angles(first_position, turned_by.data())",
@@ -290,7 +319,7 @@ def plant(number, compiler, objects):
         if old not in text:
             return "NOT PLANTED: the header has changed"
         (include / "kvcache" / header).write_text(text.replace(old, new))
-        flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", f"-I{ROOT}", "-isystem", "/usr/include/eigen3",
+        flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", f"-I{ROOT}", f"-I{ROOT}/cuda/shim", "-isystem", "/usr/include/eigen3",
                  f'-DKVCACHE_GOLDENS="{TESTS}/goldens"', "-pthread"]
         # Helpers are compiled anew only where the fault is in them; else those of the sound headers serve.
         own = [str(TESTS / t) for t in tests]

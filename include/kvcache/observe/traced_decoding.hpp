@@ -212,7 +212,7 @@ class TracedDecoding {
   TraceOptions trace_;
   std::optional<Cache> other_text_;  // that shares pages with this one
   TracedCache<Cache> cache_;
-  Decoding<Scalar, TracedCache<Cache>> decoding_;
+  Decoding<Transformer<Scalar>, TracedCache<Cache>> decoding_;
   detail::Recorder<TracedCache<Cache>> recorder_;
   RowReader<Scalar> reader_;
   Matrix<Scalar> keys_, values_;  // what the reader wrote last
