@@ -81,7 +81,7 @@ void unpack_code_row(const std::byte* row, int head_dim, float* numbers) {
   }
 }
 inline void list_code_row(const std::byte* row, int head_dim, int bits, RowCodes& to) {
-  to.format.share = code_group;
+  to.format.share = std::min(code_group, head_dim);
   for (int first = 0; first < head_dim; first += code_group) {
     const int count = std::min(code_group, head_dim - first);
     CodeRange range;
