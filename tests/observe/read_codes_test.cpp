@@ -162,6 +162,18 @@ TEST_CASE("keys, values and layers have each their own format, or none") {
   CHECK(check_codes_of("growing", wide_llama()).keys == 0);
 }
 
+TEST_CASE("a row that one layer has forgotten within its step has no codes there, though another layer keeps it") {
+  const Threads one(1);
+  Wish wish{.cache = "layers:0=growing:format=int8;rest=window:sinks=1,recent=4,format=int8", .prompt = 11, .tokens = 1};
+  wish.trace.codes = true;
+  const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
+  for (int p = 0; p < 11; ++p) {
+    CHECK(timeline.key_codes(0, 1, p).format.has_codes());
+    CHECK(timeline.key_codes(1, 1, p).format.has_codes() == (timeline.step(0).layout(1).slot_of(p) >= 0));
+  }
+  CHECK(!timeline.key_codes(1, 1, 3).format.has_codes());
+}
+
 TEST_CASE("codes, scales and minima by hand") {
   const RowCodes int8 = codes_of("int8", {63.5f, -32, 0, 0.5f, -63.5f});
   CHECK(int8.codes == Floats{127, -64, 0, 1, -127});

@@ -5,16 +5,14 @@
 //   t["keys"]                        # [layers, kv_heads, positions, head_dim]; "values" likewise
 //   t["written_keys"]                # the same as they were given to a cache that rounds; not in every file
 //   t["rewritten_keys"]              # [rows, kv_heads, head_dim]: rows that were packed later, step after step
-//   t["key_codes"]                   # [rows, kv_heads, head_dim]: how rows lie in a cache that rounds, run after run
-//   of the
-//                                    # text's "coded"; "key_scales" and "key_minima" are their ranges, for each row
-//                                    # [kv_heads, ranges]: key = minimum + scale * code. "value_codes" likewise
+//   t["key_codes"]                   # [rows, kv_heads, head_dim]: what lies in a cache that rounds, in the order of
+//                                    # "coded" in the text below; key = minimum + scale * code
+//   t["key_scales"]                  # of each row [kv_heads, ranges]; "key_minima" and those of the values likewise
 //   t["attention.3"]                 # [q_heads, ...]: of each query, at position p, its p + 1 weights; -1: not kept
 //   t["stages.3.after_feed_forward"] # [steps, hidden]: the newest token; other stages by the names of model/stage.hpp
 //
 // All else is JSON text in the header's __metadata__, under "timeline": also the comparison with and without the cache,
-// if there was one. Attention and stages are there for each layer
-// that was recorded in every step.
+// if there was one. Attention and stages are there for each layer that was recorded in every step.
 #pragma once
 
 #include <algorithm>
