@@ -280,6 +280,7 @@ FAULTS = [
     ("cache/rows/kivi_block.hpp", "float(minima[head_dim + d])", "float(minima[d])", CODES),
     ("cache/rows/kivi_block.hpp", "const int slot = first + row;", "const int slot = row;", CODES),
     ("cache/rows/packed_rows.hpp", "    to.clear();\n", "", CODES),
+    ("cache/any_block.hpp", "one.value_codes(row, to)", "one.key_codes(row, to)", CODES),
     ("observe/read_codes.hpp", "row.key.clear(), row.value.clear();", "(void)row;", CODES),
     ("observe/step_codes.hpp", ", ranges_before += rows * ranges;", ";", CODES),
     ("observe/step_codes.hpp", "before += format.has_codes() ? rows : 0", "before += rows", CODES),

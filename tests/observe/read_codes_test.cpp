@@ -164,7 +164,8 @@ TEST_CASE("keys, values and layers have each their own format, or none") {
 
 TEST_CASE("a row that one layer has forgotten within its step has no codes there, though another layer keeps it") {
   const Threads one(1);
-  Wish wish{.cache = "layers:0=growing:format=int8;rest=window:sinks=1,recent=4,format=int8", .prompt = 11, .tokens = 1};
+  Wish wish{
+      .cache = "layers:0=growing:format=int8;rest=window:sinks=1,recent=4,format=int8", .prompt = 11, .tokens = 1};
   wish.trace.codes = true;
   const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
   for (int p = 0; p < 11; ++p) {
@@ -221,7 +222,9 @@ TEST_CASE("codes take no more memory than half the numbers that are recorded bes
 }
 
 TEST_CASE("a cache whose blocks show nothing is recorded without codes") {
-  static_assert(CodedBlock<AnyRows::Block> && CodedBlock<KiviRows::Block>);
+  static_assert(CodedBlock<AnyRows::Block> && CodedBlock<KiviRows::Block> && CodedBlock<NamedCache<>::Block>);
+  static_assert(CodedBlock<AnyBlock<Int8Rows::Block, FloatRows<>::Block>>);
+  static_assert(!CodedBlock<AnyBlock<FloatRows<>::Block>>);
   static_assert(!CodedBlock<FloatRows<>::Block> && !CodedBlock<StudentCache::Block>);
   const Model<double> model = random_model<double>(small_llama());
   Transformer<double> transformer(model);
