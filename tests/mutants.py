@@ -55,6 +55,7 @@ OFFLOADED = ["cache/offloaded_cache_test.cpp"]
 KIVI = ["cache/rows/kivi_rows_test.cpp"]
 PACKED_ROWS = ["cache/rows/packed_rows_test.cpp"]
 BYTES = ["core/byte_stream_test.cpp"]
+CODES = ["observe/read_codes_test.cpp"]
 
 # Kernels of the GPU, on the CPU.
 GPU_KERNELS = ["cuda/kernels_test.cpp"]
@@ -190,7 +191,7 @@ FAULTS = [
     ("model/transformer.hpp", "position + t, at(x, t, 0)", "t, at(x, t, 0)", MODEL),
     ("model/transformer.hpp", "x.bottomRows(1)", "x.topRows(1)", MODEL),
     ("model/transformer.hpp", "model_.weights.output_matrix()", "model_.weights.embedding", MODEL),
-    ("observe/timeline.hpp", "size_of_head(first_position, position - first_position)",
+    ("observe/layer_trace.hpp", "size_of_head(first_position, position - first_position)",
      "size_of_head(first_position, position - first_position + 1)", TIMELINE),
     ("observe/timeline.hpp", "position - prompt_length() + 1", "position - prompt_length()", TIMELINE),
     ("observe/timeline.hpp", "std::size_t(position - record.first_position)", "std::size_t(0)", TIMELINE),
@@ -210,7 +211,7 @@ FAULTS = [
     ("observe/compared_decoding.hpp", "scratch_.clear();", "", COMPARED),
     ("observe/compared_decoding.hpp", "with_ = Sampler(sampling_), without_ = Sampler(sampling_);", "", COMPARED),
     ("observe/comparison.hpp", "first_other_token_ < 0 && step.token_with", "step.token_with", COMPARED),
-    ("observe/timeline_file.hpp", "read_numbers(tensor.format, from, numbers(step), part(step).data() + head",
+    ("observe/timeline_tensors.hpp", "read_numbers(tensor.format, from, numbers(step), part(step).data() + head",
      "read_numbers(tensor.format, from, numbers(step), part(step).data() + 0 * head", FILE),
     ("observe/timeline_fields.hpp", 'each("rope_theta", c.rope_theta)', "(void)each", FILE),
     ("observe/timeline_checks.hpp", "<= (*side)[i].first,", "<= (*side)[i].first + 1,", FILE),
@@ -301,6 +302,23 @@ FAULTS = [
     ("cache/per_layer_cache.hpp", "reach = std::max(reach, part.reach())", "reach = part.reach()",
      ["cache/per_layer_cache_test.cpp"]),
     ("cache/per_layer_cache.hpp", "for (Part& part : parts_) part.clear();", "parts_[0].clear();", ANYTHING),
+    ("cache/rows/row_format.hpp", "to.scales.push_back(scale), to.minima", "to.scales.push_back(2 * scale), to.minima", CODES),
+    ("cache/rows/number_codes.hpp", "-8 * scale", "0", CODES),
+    ("cache/rows/number_codes.hpp", "(i < 16 ? 0 : 4)", "(i < 16 ? 4 : 0)", CODES),
+    ("cache/rows/codes.hpp", "to_integer<int>(bytes[k % n])", "to_integer<int>(bytes[k * bits / 8])", CODES),
+    ("cache/rows/kivi_block.hpp", "float(minima[head_dim + d])", "float(minima[d])", CODES),
+    ("cache/rows/kivi_block.hpp", "const int slot = first + row;", "const int slot = row;", CODES),
+    ("cache/rows/packed_rows.hpp", "    to.clear();\n", "", CODES),
+    ("cache/any_block.hpp", "one.value_codes(row, to)", "one.key_codes(row, to)", CODES),
+    ("observe/read_codes.hpp", "row.key.clear(), row.value.clear();", "(void)row;", CODES),
+    ("observe/step_codes.hpp", ", ranges_before += rows * ranges;", ";", CODES),
+    ("observe/step_codes.hpp", "before += format.has_codes() ? rows : 0", "before += rows", CODES),
+    ("observe/step_codes.hpp", "runs.back().first_position + runs.back().rows == position", "true", CODES),
+    ("observe/traced_decoding.hpp", "if (trace_.codes) codes_.read(cache_, event", "if (false) codes_.read(cache_, event", CODES),
+    ("observe/timeline.hpp", "std::min(step, steps() - 1); s >= step_of(position)", "steps() - 1; s >= step_of(position)",
+     CODES),
+    ("observe/timeline_tensors.hpp", "(step.codes.*side).scales", "(step.codes.*side).minima", FILE),
+    ("observe/timeline_checks.hpp", "code == std::floor(code),", "true,", FILE),
     ("core/statistics.hpp", "std::sort(numbers.begin(), numbers.end());", "", ["core/statistics_test.cpp"]),
 ]
 
