@@ -17,6 +17,29 @@ for preset in dev sanitize; do
   echo "== $preset: test"
   OMP_NUM_THREADS=2 ctest --preset "$preset" -j2
 done
+
+# The GPU's path ran above on the CPU: kernels in every order of threads, under sanitizers, and looked at for races.
+# nvcc compiles it too, where it is; a device runs it, where there is one.
+cuda_tests=$(ctest --preset dev -N -R '^cuda_' | sed -n 's/^Total Tests: //p')
+sanitized=$(ctest --preset sanitize -N -R '^cuda_' | sed -n 's/^Total Tests: //p')
+if command -v nvcc >/dev/null; then
+  has_gpu=OFF
+  if nvidia-smi -L >/dev/null 2>&1; then has_gpu=ON; fi
+  echo "== cuda: nvcc compiles every kernel for sm_80 and sm_90, warnings are errors"
+  cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES="80-real;90-real" -DKVCACHE_BUILD_TESTS=$has_gpu >/dev/null
+  cmake --build --preset cuda --target kvcache_common
+  compiled="nvcc compiled every kernel for sm_80 and sm_90"
+else
+  has_gpu=OFF compiled="SKIPPED: nvcc is not there, so nothing was compiled for a device"
+fi
+on_device="SKIPPED: no device, so nothing ran on one"
+if [ $has_gpu = ON ]; then
+  cmake --build --preset cuda
+  ctest --preset cuda -R cuda
+  on_device="ran on $(nvidia-smi -L | head -1)"
+fi
+echo "== cuda: $cuda_tests tests of the kernels on the CPU, $sanitized under sanitizers; $compiled; $on_device"
+
 if [ "${1:-}" = "--all" ]; then
   echo "== planted faults: each must be noticed by a test"
   python3 tests/mutants.py

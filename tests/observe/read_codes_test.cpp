@@ -206,7 +206,7 @@ TEST_CASE("codes, scales and minima by hand") {
   CHECK(q4_0.codes[63] == 9);
 }
 
-TEST_CASE("codes take no more memory than half the numbers that are recorded beside them, but for KIVI's channels") {
+TEST_CASE("codes take about as much memory as the numbers beside them, but for KIVI's channels") {
   const Threads one(1);
   Wish wish{.config = wide_llama(), .cache = "growing:format=int4"};
   const Timeline without = record(random_model<float>(wish.config), wish).timeline;
