@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# nvcc makes PTX of every kernel, and the program runs it beside the kernels' source.
+#   tests/cuda/ptx_test.sh PROGRAM NVCC INCLUDE EIGEN FOLDER
+set -euo pipefail
+program=$1 nvcc=$2 include=$3 eigen=$4 folder=$5
+command -v "$nvcc" >/dev/null || { echo "SKIPPED: nvcc is missing, which makes the PTX"; exit 77; }
+mkdir -p "$folder"
+# -fmad=false: a * b + c in two steps, as the source says, or the last bits would differ.
+"$nvcc" -std=c++20 -ptx -fmad=false -arch=sm_80 -I"$include" -isystem "$eigen" \
+  "$(dirname "$0")/ptx_kernels.cu" -o "$folder/kernels.ptx"
+"$program" "$folder/kernels.ptx"
