@@ -362,6 +362,47 @@ Noticed plant(Case& c, const ptx::Module& module, const Numbers& right) {
   return result;
 }
 
+// ------------------------------------------------------------------ what the interpreter refuses
+/// One small kernel for each thing that must be refused, and a word of the sentence that says so.
+bool refuses_what_it_should() {
+  struct Refused {
+    const char *body, *word;
+  };
+  const Refused all[] = {
+      {"frobnicate.b32 %r1, %r2;", "unknown instruction"},
+      {"add.rz.f32 %f1, %f2, %f3;", "unknown .rz"},
+      {"add.bf16 %f1, %f2, %f3;", "unknown .bf16"},
+      {"mov.u32 %r1, %clock;", "unknown operand"},
+      {"bra nowhere;", "no such label"},
+      {"ld.param.u64 %rd1, [p]; ld.global.f32 %f1, [%rd1+4];", "beside the memory"},
+      {"ld.param.u64 %rd1, [p]; st.global.f32 [%rd1+-4], %f1;", "beside the memory"},
+      {"ld.param.u64 %rd1, [p]; ld.global.f32 %f1, [%rd1+2];", "not at a multiple"},
+      {"mov.u32 %r1, 4; ld.shared.f32 %f1, [%r1];", "beside shared memory"},
+      {"ld.param.u64 %rd1, [p+8];", "beside the parameters"},
+      {"div.s32 %r1, %r2, 0;", "division by zero"},
+      {"again: bra again;", "does not end"},
+      {"mov.u32 %r1, %tid.x; setp.eq.s32 %p1, %r1, 0; @%p1 bra out; bar.warp.sync -1; out:", "has ended"},
+      {"mov.u32 %r1, %tid.x; setp.eq.s32 %p1, %r1, 0; @%p1 bar.sync 0; bar.warp.sync -1;", "wait for"}};
+  bool all_refused = true;
+  float number = 0;
+  const float* memory = &number;
+  for (const Refused& refused : all) {
+    std::string said = "nothing";
+    try {
+      const ptx::Module module(std::string(".visible .entry k(.param .u64 p) { .reg .b32 %r<4>; .reg .b64 %rd<4>; "
+                                           ".reg .f32 %f<4>; .reg .pred %p<2>; .shared .align 4 .b8 s[4]; ") +
+                               refused.body + " ret; }");
+      module.run("k", {{1, 1, 1}, {32, 1, 1}, 0, {{&memory, sizeof(memory)}}, {{&number, sizeof(number)}}, 1000});
+    } catch (const ptx::Error& error) {
+      said = error.what();
+    }
+    if (said.find(refused.word) != std::string::npos) continue;
+    std::printf("not refused as \"%s\": %s: %s\n", refused.word, refused.body, said.c_str());
+    all_refused = false;
+  }
+  return all_refused;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -369,7 +410,7 @@ int main(int count, char** arguments) {
   std::ifstream file(arguments[1]);
   const ptx::Module module(std::string(std::istreambuf_iterator<char>(file), {}));
   std::set<std::string> seen;
-  bool all_right = true;
+  bool all_right = refuses_what_it_should();
   Noticed all;
   for (Case& c : all_cases()) {
     interpreted.at_most = UINT64_MAX;
