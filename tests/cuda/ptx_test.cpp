@@ -405,7 +405,7 @@ bool refuses_what_it_should() {
 
 }  // namespace
 
-int main(int count, char** arguments) {
+int main(int count, char** arguments) try {
   if (count != 2) return std::puts("ptx_test KERNELS.ptx"), 2;
   std::ifstream file(arguments[1]);
   const ptx::Module module(std::string(std::istreambuf_iterator<char>(file), {}));
@@ -438,4 +438,7 @@ int main(int count, char** arguments) {
   all_right &= seen.size() == module.kernels().size() && 10 * all.noticed > 9 * all.planted;
   std::puts(all_right ? "the PTX does what the source says" : "WRONG");
   return all_right ? 0 : 1;
+} catch (const ptx::Error& error) {
+  std::printf("%s, in %s\n", error.what(), interpreted.kernel.empty() ? "the file" : interpreted.kernel.c_str());
+  return 1;
 }
