@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "device.hpp"
 #include "json_output.hpp"
 #include "kvcache/io/model_fingerprint.hpp"
 #include "kvcache/io/session.hpp"
@@ -20,6 +21,7 @@ struct GenerateChoice {
   int tokens = 100, threads = 0;
   bool chat = false, has_prompt = false, has_cache = false;  // the last two: given, not left as they are
   WeightsChoice weights;
+  DeviceChoice device;
   SamplingOptions sampling;
 };
 
@@ -68,17 +70,9 @@ std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint
   return saved;
 }
 
-void run_generate(const GenerateChoice& choice) {
-  choose_threads(choice.threads);
-  const ModelChoice chosen = choose_model(choice.model);
-  check(!chosen.is_shape(), "generate: ", choice.model,
-        " has random weights and no tokenizer, so it writes no text; use race or memory for shapes");
-  const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
-  const std::uint64_t fingerprint =
-      choice.session.empty() ? 0 : model_fingerprint(chosen.config, chosen.files->tensors().tensors);
-  const std::optional<SavedSession> saved = find_session(choice, fingerprint);
-  const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
-  Transformer<float> transformer(model);
+/// Writes the text with one path, and what was asked for about it.
+void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::optional<Tokenizer>& tokenizer,
+           std::uint64_t fingerprint, const std::optional<SavedSession>& saved, auto& path) {
   Work work;
   const std::vector<int> prompt = [&] {
     const Timed timed(work, Part::tokenising);
@@ -92,7 +86,7 @@ void run_generate(const GenerateChoice& choice) {
   const bool use_cache = choice.cache != "none";
   const std::string spec = saved ? saved->session().cache : use_cache ? choice.cache : "growing";
   const CacheShape shape = chosen.config.cache_shape();
-  auto cache = make_cache(spec, shape, int(prompt.size()) + choice.tokens);
+  auto cache = path.cache(spec, int(prompt.size()) + choice.tokens);
   if (saved) {
     saved->restore(cache);
     fmt::print(stderr, "kvcache: {}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next\n",
@@ -109,7 +103,7 @@ void run_generate(const GenerateChoice& choice) {
   };
   // The text goes on from the prompt, but an answer stands alone; so does what follows a session without a new prompt.
   if (!choice.chat && (!saved || choice.has_prompt)) fmt::print("{}", choice.prompt);
-  const std::vector<int> ids = generate(transformer, cache, prompt,
+  const std::vector<int> ids = generate(path.model, cache, prompt,
                                         {.tokens = choice.tokens,
                                          .use_cache = use_cache,
                                          .sampling = choice.sampling,
@@ -144,6 +138,22 @@ void run_generate(const GenerateChoice& choice) {
                            {"memory", to_json(cache.memory(), formula)}});
 }
 
+void run_generate(const GenerateChoice& choice) {
+  choose_threads(choice.threads);
+  const ModelChoice chosen = choose_model(choice.model);
+  check(!chosen.is_shape(), "generate: ", choice.model,
+        " has random weights and no tokenizer, so it writes no text; use race or memory for shapes");
+  choice.device.check_there();
+  check(!choice.device.is_gpu() || choice.session.empty(),
+        "generate: --session saves a cache, but the rows of one on a GPU cannot be saved; use --device cpu for it");
+  const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
+  const std::uint64_t fingerprint =
+      choice.session.empty() ? 0 : model_fingerprint(chosen.config, chosen.files->tensors().tensors);
+  const std::optional<SavedSession> saved = find_session(choice, fingerprint);
+  const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
+  choice.device.with_path(model, [&](auto& path) { write(choice, chosen, tokenizer, fingerprint, saved, path); });
+}
+
 }  // namespace
 
 void add_generate(CLI::App& app) {
@@ -176,6 +186,7 @@ void add_generate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seed", sampling.seed, "the same seed draws the same text")->capture_default_str();
   choice->weights.add_to(*command);
+  choice->device.add_to(*command);
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--json", choice->json, "write ids, text, times and memory to this file");
   command->callback([choice, prompt, cache] {

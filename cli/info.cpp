@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "common/device_model.hpp"
 #include "common/readable.hpp"
 #include "json_output.hpp"
 #include "loading.hpp"
@@ -87,6 +88,14 @@ Contents print_info(const ModelChoice& chosen) {
   return contents;
 }
 
+/// The machine's GPUs.
+void print_devices(const std::vector<DeviceInfo>& devices) {
+  if (devices.empty()) fmt::print("{:<12} none that can be used\n", "GPU");
+  for (const DeviceInfo& d : devices)
+    fmt::print("{:<12} {}: {} of memory, {} free; {:.0f} GB/s by its clock   COMPUTED\n", "GPU", d.name,
+               readable_bytes(double(d.memory_bytes)), readable_bytes(double(d.free_bytes)), d.gigabytes_per_second);
+}
+
 nlohmann::json to_json(const ModelChoice& chosen, const Contents& contents) {
   const ModelConfig& c = chosen.config;
   nlohmann::json json{{"model", chosen.name},
@@ -123,6 +132,7 @@ void add_info(CLI::App& app) {
   command->callback([choice] {
     const ModelChoice chosen = choose_model(choice->model);
     const Contents contents = print_info(chosen);
+    print_devices(list_devices());
     if (!choice->json.empty()) write_json(choice->json, to_json(chosen, contents));
   });
 }

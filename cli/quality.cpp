@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "common/readable.hpp"
 #include "common/svg_plot.hpp"
+#include "device.hpp"
 #include "json_output.hpp"
 #include "loading.hpp"
 
@@ -20,19 +21,22 @@ struct QualityChoice {
   std::vector<std::string> caches;
   int tokens = 0, threads = 0;
   WeightsChoice weights;
+  DeviceChoice device;
 };
 
 /// One cache on its way through the text.
 struct QualityRun {
   std::string name;
-  NamedCache<> cache;
   std::shared_ptr<std::int64_t> evictions;  // rows forgotten, in all layers
   std::vector<float> logits;
   Quality quality;
   double seconds = 0;  // [MEASURED]
+  MemoryUse memory = {};
+  bool keeps_every_token = false;
 };
 
-QualityRun make_run(const std::string& name, CacheShape shape, int tokens) {
+/// A run, and its cache, which tells the run what it forgets.
+auto make_run(const std::string& name, int tokens, auto& path) {
   // The listener is called by the cache that is moved around here: it lives as long as the counter.
   struct Listening {
     std::int64_t evictions = 0;
@@ -42,8 +46,8 @@ QualityRun make_run(const std::string& name, CacheShape shape, int tokens) {
   listening->listener = [count = &listening->evictions](const PolicyEvent& event) {
     *count += std::holds_alternative<Evicted>(event);
   };
-  auto cache = make_cache(name, shape, tokens, MaybeObserver{&listening->listener});
-  return {name, std::move(cache), {listening, &listening->evictions}, {}, {}};
+  auto cache = path.cache(name, tokens, MaybeObserver{&listening->listener});
+  return std::pair(QualityRun{name, {listening, &listening->evictions}, {}, {}}, std::move(cache));
 }
 
 std::vector<int> read_text(const QualityChoice& choice, const ModelChoice& chosen) {
@@ -60,18 +64,18 @@ std::vector<int> read_text(const QualityChoice& choice, const ModelChoice& chose
   return ids;
 }
 
-void print_table(const std::vector<QualityRun>& runs, int predicted) {
+void print_table(const std::vector<QualityRun>& runs, int predicted, int layers) {
   std::size_t width = 5;
   for (const QualityRun& run : runs) width = std::max(width, run.name.size());
   fmt::print("{:<{}} {:>16} {:>10} {:>19} {:>13} {:>12} {:>9} {:>8}\n", "cache", width, "loss (nats)", "perplexity",
              "KL divergence", "same top", "bytes", "evicted", "seconds");
   for (const QualityRun& run : runs) {
     const Quality& q = run.quality;
-    const std::int64_t evicted = *run.evictions / run.cache.shape().layers;
+    const std::int64_t evicted = *run.evictions / layers;
     fmt::print("{:<{}} {:>8.4f} ± {:<5.3f} {:>10.3f} {:>9.2g} ± {:<7.1g} {:>6.2f} ± {:<4.2f} {:>12} {:>9} {:>8.2f}\n",
                run.name, width, q.loss().mean(), q.loss().standard_error(), q.perplexity(), q.divergence().mean(),
                q.divergence().standard_error(), 100 * q.agreement().mean(), 100 * q.agreement().standard_error(),
-               with_commas(std::int64_t(run.cache.memory().used_bytes)), with_commas(evicted), run.seconds);
+               with_commas(std::int64_t(run.memory.used_bytes)), with_commas(evicted), run.seconds);
   }
   fmt::print(
       "\nloss, KL divergence and same top (%): means over {} tokens ± their standard error, as if tokens did not "
@@ -80,11 +84,11 @@ void print_table(const std::vector<QualityRun>& runs, int predicted) {
       "MEASURED\n",
       with_commas(predicted), runs[0].name);
   for (const QualityRun& run : runs)
-    if (*run.evictions == 0 && !run.cache.keeps_every_token())
+    if (*run.evictions == 0 && !run.keeps_every_token)
       fmt::print("note: {} never evicted a token: the text is not longer than what it keeps\n", run.name);
 }
 
-nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun>& runs, int tokens) {
+nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun>& runs, int tokens, int layers) {
   nlohmann::json list = nlohmann::json::array();
   for (const QualityRun& run : runs) {
     const Quality& q = run.quality;
@@ -96,8 +100,8 @@ nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun
                     {"kl_divergence_error", q.divergence().standard_error()},
                     {"top1_agreement", q.agreement().mean()},
                     {"top1_agreement_error", q.agreement().standard_error()},
-                    {"used_bytes", run.cache.memory().used_bytes},
-                    {"evictions", *run.evictions / run.cache.shape().layers},
+                    {"used_bytes", run.memory.used_bytes},
+                    {"evictions", *run.evictions / layers},
                     {"seconds", run.seconds}});
   }
   return {
@@ -135,6 +139,33 @@ SvgPlot to_plot(const std::vector<QualityRun>& runs, const std::string& model) {
   return plot;
 }
 
+/// Reads the text with every cache; the one that the others are compared with is the first.
+std::vector<QualityRun> read_with_all(const QualityChoice& choice, const std::vector<int>& ids, auto& path) {
+  std::vector<QualityRun> runs;
+  std::vector<decltype(path.cache("", 0))> caches;
+  for (const std::string& name : choice.caches) {
+    auto [run, cache] = make_run(name, int(ids.size()), path);
+    const int longest = longest_text(path.model.config(), cache);
+    check(std::ssize(ids) - 1 <= longest, "quality: the text has ", ids.size(), " tokens, but with ", name,
+          " the model can read ", longest, "; give --tokens");
+    runs.push_back(std::move(run)), caches.push_back(std::move(cache));
+  }
+  Progress progress("reading", (std::ssize(ids) - 1) * std::ssize(runs));
+  for (std::size_t t = 0; t + 1 < ids.size(); ++t)
+    for (std::size_t i = 0; i < runs.size(); ++i) {  // all at the same token: whatever slows the machine meets all
+      QualityRun& run = runs[i];
+      const auto start = Timed::Clock::now();
+      const auto logits = path.model.step(caches[i], std::span(ids).subspan(t, 1));
+      run.seconds += std::chrono::duration<double>(Timed::Clock::now() - start).count();
+      run.logits.assign(logits.begin(), logits.end());
+      run.quality.template add<float>(run.logits, runs[0].logits, ids[t + 1]);
+      progress.advance();
+    }
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    runs[i].memory = caches[i].memory(), runs[i].keeps_every_token = caches[i].keeps_every_token();
+  return runs;
+}
+
 void run_quality(QualityChoice choice) {
   choose_threads(choice.threads);
   const ModelChoice chosen = choose_model(choice.model);
@@ -143,31 +174,14 @@ void run_quality(QualityChoice choice) {
   std::erase(choice.caches, choice.against);
   choice.caches.insert(choice.caches.begin(), choice.against);
   const std::vector<int> ids = read_text(choice, chosen);
-  std::vector<QualityRun> runs;  // the one that the others are compared with is the first
-  for (const std::string& name : choice.caches)
-    runs.push_back(make_run(name, chosen.config.cache_shape(), int(ids.size())));
-  for (const QualityRun& run : runs)
-    check(std::ssize(ids) - 1 <= longest_text(chosen.config, run.cache), "quality: the text has ", ids.size(),
-          " tokens, but with ", run.name, " the model can read ", longest_text(chosen.config, run.cache),
-          "; give --tokens");
-
+  choice.device.check_there();
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
-  Transformer<float> transformer(model);
-  {
-    Progress progress("reading", (std::ssize(ids) - 1) * std::ssize(runs));
-    for (std::size_t t = 0; t + 1 < ids.size(); ++t)
-      for (QualityRun& run : runs) {  // all at the same token, so that whatever slows the machine meets all
-        const auto start = Timed::Clock::now();
-        const auto logits = transformer.step(run.cache, std::span(ids).subspan(t, 1));
-        run.seconds += std::chrono::duration<double>(Timed::Clock::now() - start).count();
-        run.logits.assign(logits.begin(), logits.end());
-        run.quality.add<float>(run.logits, runs[0].logits, ids[t + 1]);
-        progress.advance();
-      }
-  }
+  const std::vector<QualityRun> runs =
+      choice.device.with_path(model, [&](auto& path) { return read_with_all(choice, ids, path); });
+  const int layers = chosen.config.layers;
   fmt::print("{}\n{}: {} tokens\n\n", chosen.described(), choice.text, with_commas(std::ssize(ids)));
-  print_table(runs, int(ids.size()) - 1);
-  if (!choice.json.empty()) write_json(choice.json, to_json(choice, runs, int(ids.size())));
+  print_table(runs, int(ids.size()) - 1, layers);
+  if (!choice.json.empty()) write_json(choice.json, to_json(choice, runs, int(ids.size()), layers));
   if (!choice.csv.empty()) write_file(choice.csv, to_csv(runs));
   if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(runs, choice.model)));
 }
@@ -188,6 +202,7 @@ void add_quality(CLI::App& app) {
   command->add_option("--against", choice->against, "the cache to compare with; default: the first one");
   command->add_option("--tokens", choice->tokens, "how many tokens of the text; default: all");
   choice->weights.add_to(*command);
+  choice->device.add_to(*command);
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--json", choice->json, "write all figures to this file");
   command->add_option("--csv", choice->csv, "write the loss of each token to this file");

@@ -46,14 +46,13 @@ const Run* Race::first_other_text() const {
 namespace {
 
 /// Writes the text once, with a fresh cache; on_step is called after each step.
-void run_once(Transformer<float>& transformer, const std::vector<int>& prompt, int tokens, Run& run,
-              Progress& progress) {
+void run_once(auto& path, const std::vector<int>& prompt, int tokens, Run& run, Progress& progress) {
   const int length = int(prompt.size()) + tokens;
-  auto cache = make_cache(run.cached() ? run.cache : "growing", transformer.config().cache_shape(), length);
+  auto cache = path.cache(run.cached() ? run.cache : "growing", length);
   std::vector<double> step_seconds;
   const auto start = Timed::Clock::now();
   std::vector<int> ids =
-      generate(transformer, cache, prompt, {.tokens = tokens, .use_cache = run.cached()}, [&](const Step<float>& step) {
+      generate(path.model, cache, prompt, {.tokens = tokens, .use_cache = run.cached()}, [&](const Step<float>& step) {
         step_seconds.push_back(step.seconds);
         run.work += step.work;
         run.memory = step.memory;
@@ -64,48 +63,50 @@ void run_once(Transformer<float>& transformer, const std::vector<int>& prompt, i
   run.ids = std::move(ids);
 }
 
-template <class Scalar>
-LogitDifference prove(const Model<Scalar>& model, const Race& race, const Run& run, Progress& progress) {
-  using Rows = std::conditional_t<std::is_same_v<Scalar, float>, AnyRows, FloatRows<Scalar>>;
-  Transformer<Scalar> transformer(model);
+/// Feeds the text that a run wrote, with and without its cache.
+LogitDifference prove(auto& model, const auto& make, const Race& race, const Run& run, Progress& progress) {
   std::vector<int> text = race.prompt;
   text.insert(text.end(), run.ids.begin(), run.ids.end() - 1);  // the last token is never fed
-  const CacheShape shape = model.config.cache_shape();
-  auto cache = make_cache<Rows>(run.cache, shape, int(text.size()));
-  auto scratch = make_cache<Rows>(run.cache, shape, int(text.size()));  // read anew with what the same cache keeps
-  return largest_logit_difference(transformer, cache, scratch, std::span<const int>(text), int(race.prompt.size()),
+  auto cache = make(run.cache, int(text.size()));
+  auto scratch = make(run.cache, int(text.size()));  // read anew with what the same cache keeps
+  return largest_logit_difference(model, cache, scratch, std::span<const int>(text), int(race.prompt.size()),
                                   [&](int) { progress.advance(); });
 }
 
 /// All runs of one prompt length, interleaved.
-Race measure(const RaceChoice& choice, const ModelChoice& chosen, const Model<float>& model, std::vector<int> prompt,
-             int tokens) {
-  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes_per_step(model.weights)};
+Race measure(const RaceChoice& choice, const ModelChoice& chosen, std::size_t weight_bytes, std::vector<int> prompt,
+             int tokens, auto& path) {
+  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes, choice.device.is_gpu()};
   for (const std::string& cache : choice.caches) race.runs.push_back({cache, {}, {}, {}, {}, {}});
-  Transformer<float> transformer(model);
   {
     Progress silent("", 1);
     for (const Run& run : race.runs) {  // warm-up: pages are touched, threads are awake, work space is there
       Run warm{run.cache, {}, {}, {}, {}, {}};
-      run_once(transformer, race.prompt, std::min(tokens, 3), warm, silent);
+      run_once(path, race.prompt, std::min(tokens, 3), warm, silent);
     }
   }
   Progress progress("racing", std::int64_t(choice.repeats) * tokens * std::ssize(race.runs));
   for (int repeat = 0; repeat < choice.repeats; ++repeat)
-    for (Run& run : race.runs) run_once(transformer, race.prompt, tokens, run, progress);
+    for (Run& run : race.runs) run_once(path, race.prompt, tokens, run, progress);
   return race;
 }
 
-void add_proof(Race& race, const RaceChoice& choice, const Model<float>& model) {
+void add_proof(Race& race, const RaceChoice& choice, auto& path) {
   const auto cached = std::find_if(race.runs.begin(), race.runs.end(), [](const Run& run) { return run.cached(); });
   if (choice.proof == "off" || cached == race.runs.end()) return;
   {
     Progress progress("proof in float", race.tokens);
-    race.proof.in_float = prove(model, race, *cached, progress);
+    const auto make = [&](const std::string& spec, int capacity) { return path.cache(spec, capacity); };
+    race.proof.in_float = prove(path.model, make, race, *cached, progress);
   }
   if (choice.proof != "double") return;
   Progress progress("proof in double", race.tokens);
-  race.proof.in_double = prove(load_with_notice<double>(race.model, choice.seed), race, *cached, progress);
+  const Model<double> model = load_with_notice<double>(race.model, choice.seed);
+  Transformer<double> transformer(model);
+  const auto make = [&](const std::string& spec, int capacity) {
+    return make_cache<FloatRows<double>>(spec, model.config.cache_shape(), capacity);
+  };
+  race.proof.in_double = prove(transformer, make, race, *cached, progress);
 }
 
 void check_choice(const RaceChoice& choice, const ModelConfig& config) {
@@ -114,6 +115,7 @@ void check_choice(const RaceChoice& choice, const ModelConfig& config) {
   for (const std::string& cache : choice.caches)
     if (cache != "none") make_cache(cache, config.cache_shape(), 1);  // an unknown name is an error before any work
   if (choice.proof != "double") return;
+  check(!choice.device.is_gpu(), "--proof double is for the CPU: on a GPU all is computed in float");
   for (const std::string& cache : choice.caches)
     if (cache != "none") make_cache<FloatRows<double>>(cache, config.cache_shape(), 1);  // formats are for floats
 }
@@ -123,6 +125,7 @@ void run_race(RaceChoice choice) {
   if (choice.caches.empty()) choice.caches = {"none", "growing"};
   const ModelChoice chosen = choose_model(choice.model);
   check_choice(choice, chosen.config);
+  choice.device.check_there();
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
   const bool is_table = choice.tokens.size() > 1 || choice.prompt_tokens.size() > 1;
   if (choice.prompt_tokens.empty()) choice.prompt_tokens = {chosen.is_shape() ? 8 : 0};  // 0: the prompt as it is
@@ -131,23 +134,26 @@ void run_race(RaceChoice choice) {
     prompts.push_back(prompt_ids(chosen, tokenizer, choice.prompt, count, choice.seed));
   const Model<float> model = load_with_notice<float>(chosen, choice.seed, choice.weights.value());
 
-  std::vector<Race> races;
-  const int most = *std::max_element(choice.tokens.begin(), choice.tokens.end());
-  for (const auto& prompt : prompts) races.push_back(measure(choice, chosen, model, prompt, most));
-  if (is_table) {
-    print_table(races, choice.tokens);
-  } else {
-    add_proof(races[0], choice, model);
-    print_race(races[0], choice.repeats);
-  }
-  nlohmann::json json = to_json(races[0]);
-  if (races.size() > 1) {
-    json = nlohmann::json::array();
-    for (const Race& race : races) json.push_back(to_json(race));
-  }
-  if (!choice.json.empty()) write_json(choice.json, json);
-  if (!choice.csv.empty()) write_file(choice.csv, to_csv(races[0]));
-  if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(races[0])));
+  choice.device.with_path(model, [&](auto& path) {
+    std::vector<Race> races;
+    const int most = *std::max_element(choice.tokens.begin(), choice.tokens.end());
+    for (const auto& prompt : prompts)
+      races.push_back(measure(choice, chosen, choice.device.bytes_per_step(model), prompt, most, path));
+    if (is_table) {
+      print_table(races, choice.tokens);
+    } else {
+      add_proof(races[0], choice, path);
+      print_race(races[0], choice.repeats);
+    }
+    nlohmann::json json = to_json(races[0]);
+    if (races.size() > 1) {
+      json = nlohmann::json::array();
+      for (const Race& race : races) json.push_back(to_json(race));
+    }
+    if (!choice.json.empty()) write_json(choice.json, json);
+    if (!choice.csv.empty()) write_file(choice.csv, to_csv(races[0]));
+    if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(races[0])));
+  });
 }
 
 }  // namespace
@@ -159,6 +165,7 @@ void add_race(CLI::App& app) {
       "Examples: kvcache race\n"
       "          kvcache race --cache none --cache concatenating --cache growing --proof double\n"
       "          kvcache race --model shape:gpt2-medium --tokens 100 --repeats 2\n"
+      "          kvcache race --device cuda --model shape:gpt2-medium --tokens 1000 --repeats 1\n"
       "          kvcache race --tokens 1,4,16,64,256 --prompt-tokens 8,128,512     (a table: where the cache pays)");
   command->add_option("--model", choice->model, model_help)->capture_default_str();
   command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
@@ -175,6 +182,7 @@ void add_race(CLI::App& app) {
       ->check(CLI::IsMember({"float", "double", "off"}))
       ->capture_default_str();
   choice->weights.add_to(*command);
+  choice->device.add_to(*command);
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--seed", choice->seed, "of a shape's random weights and prompt")->capture_default_str();
   command->add_option("--json", choice->json, "write all figures to this file");

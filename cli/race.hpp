@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/svg_plot.hpp"
-#include "loading.hpp"
+#include "device.hpp"
 
 namespace kvcache::cli {
 
@@ -17,6 +17,7 @@ struct RaceChoice {
   int repeats = 5, threads = 0;
   std::uint64_t seed = 0;
   WeightsChoice weights;
+  DeviceChoice device;
 };
 
 /// One cache, raced `repeats` times.
@@ -45,6 +46,7 @@ struct Race {
   std::vector<Run> runs;         // in the order asked for
   Proof proof;                   // of the first cached run
   std::size_t weight_bytes = 0;  // read by one step [COMPUTED]
+  bool on_gpu = false;
 
   double ratio() const { return runs.front().mean() / runs.back().mean(); }
   bool is_exact(const Run& run) const;  // its cache keeps every token, as computed

@@ -42,9 +42,12 @@ void print_details(const Race& race) {
     const double last = tokens_per_second(medians, steps - window, window);
     const double bytes = double(race.weight_bytes) + double(run.memory.used_bytes);  // read at least once a step
     std::string shares;
-    for (const Part part : {Part::projection, Part::attention, Part::feed_forward, Part::output_layer, Part::copying})
-      shares += fmt::format("{}{} {:.0f} %", shares.empty() ? "" : ", ", name(part),
-                            100 * run.work.seconds[std::size_t(part)] / run.work.total_seconds());
+    if (race.on_gpu)
+      shares = "not told apart: a GPU runs its kernels on its own";
+    else
+      for (const Part part : {Part::projection, Part::attention, Part::feed_forward, Part::output_layer, Part::copying})
+        shares += fmt::format("{}{} {:.0f} %", shares.empty() ? "" : ", ", name(part),
+                              100 * run.work.seconds[std::size_t(part)] / run.work.total_seconds());
     fmt::print("{:<14} {:>9.2f} {:>15.1f} {:>15.1f} {:>8.1f}   {}\n", run.cache, 1e3 * medians[0],
                tokens_per_second(medians, 0, window), last, bytes * last / 1e9, shares);
   }

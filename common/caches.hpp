@@ -1,4 +1,5 @@
-// The caches that a program chooses by name. Every policy there is takes long to compile, so it is done once: caches.cpp.
+// The caches that a program chooses by name. Every policy there is takes long to compile, so it is done once:
+// caches.cpp.
 #pragma once
 
 #include "kvcache/caches.hpp"
@@ -7,6 +8,6 @@ namespace kvcache {
 
 extern template NamedCache<AnyRows> make_cache<AnyRows>(std::string_view, CacheShape, int, MaybeObserver);
 extern template NamedCache<FloatRows<double>> make_cache<FloatRows<double>>(std::string_view, CacheShape, int,
-                                                                          MaybeObserver);
+                                                                            MaybeObserver);
 
 }  // namespace kvcache

@@ -15,5 +15,7 @@ map() { $draw --prompt "To be, or not" --tokens 24 --repeats 0 --size 1120x420 "
 map --panel cache-map --cache window:sinks=4,recent=12 --step 22 --export docs/pictures/window-of-tokens.png
 map --panel cache-map --cache paged:page=4,pages=10 --fork --step 8 --export docs/pictures/shared-pages.png
 map --panel inside --cache growing:format=q4_0 --errors --step 22 --export docs/pictures/errors.png
+$draw --prompt "To be, or not" --tokens 24 --repeats 0 --size 1120x560 --panel inside --select 13 --step 22 \
+  --cache growing:format=kivi,bits=2,group=8,residual=4 --export docs/pictures/codes.png >/dev/null
 again --export docs/pictures/filling.gif --step 5-24 --size 1120x630
 ls -l docs/pictures

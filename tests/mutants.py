@@ -55,6 +55,12 @@ OFFLOADED = ["cache/offloaded_cache_test.cpp"]
 KIVI = ["cache/rows/kivi_rows_test.cpp"]
 PACKED_ROWS = ["cache/rows/packed_rows_test.cpp"]
 BYTES = ["core/byte_stream_test.cpp"]
+CODES = ["observe/read_codes_test.cpp"]
+
+# Kernels of the GPU, on the CPU.
+GPU_KERNELS = ["cuda/kernels_test.cpp"]
+GPU_ATTENTION = ["cuda/attention_test.cpp"]
+GPU_MODEL = ["cuda/transformer_test.cpp"]
 
 # (header, what stands there, what is planted instead, the tests that must notice)
 FAULTS = [
@@ -88,6 +94,30 @@ FAULTS = [
     ("attention/online_softmax.hpp", "sum_[i] * ours", "sum_[i]", SOFTMAX),
     ("attention/online_softmax.hpp", "into * ours", "into", SOFTMAX),
     ("attention/online_softmax.hpp", "if (max == masked) continue;  // neither saw a row", "", SOFTMAX),
+    ("cuda/kernels/warp.cuh", "  __syncthreads();\n", "", GPU_KERNELS),
+    ("cuda/kernels/norm.cuh", "KVCACHE_SHARED(float, squares, [32]);", "auto& squares = sums;", GPU_KERNELS),
+    ("cuda/kernels/argmax.cuh", "    __syncthreads();\n", "", GPU_KERNELS),
+    ("cuda/kernels/argmax.cuh", "(theirs == largest[me] && places[me + apart] < places[me])", "false", GPU_KERNELS),
+    ("cuda/kernels/project.cuh", "    __syncthreads();\n    for (int k", "    for (int k", GPU_KERNELS),
+    ("cuda/kernels/project.cuh", "    __syncthreads();  // before the tile is overwritten\n", "", GPU_KERNELS),
+    ("cuda/kernels/project.cuh", "(p.adds ? *y : 0.0f)", "0.0f", GPU_KERNELS),
+    ("cuda/kernels/rope.cuh", "token * stride_of_angles", "0", GPU_KERNELS),
+    ("cuda/kernels/append.cuh", "static_cast<std::size_t>(head) * head_bytes", "0", GPU_KERNELS),
+    ("cuda/kernels/embed.cuh", "(first_position + t) * hidden", "t * hidden", GPU_KERNELS),
+    ("cuda/kernels/decode_attention.cuh", "  __syncthreads();\n\n  float largest", "\n  float largest", GPU_ATTENTION),
+    ("cuda/kernels/decode_attention.cuh", "  __syncthreads();\n  for (int i = me; i < heads * dim", "  for (int i = me; i < heads * dim", GPU_ATTENTION),
+    ("cuda/kernels/decode_attention.cuh", "if (!has_row) continue;", "", GPU_ATTENTION),
+    ("cuda/kernels/decode_attention.cuh", "if (first < end) walk.jump_to(first);", "walk.jump_to(first + 5);", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "places[lane()].position <= position", "places[lane()].position <= position + 1", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "    __syncthreads();  // before the tile is overwritten\n", "", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "is_turned ? turned_query : query", "is_turned ? query : query", GPU_ATTENTION),
+    ("cuda/kernels/prefill_attention.cuh", "      sums[j] *= rescale;\n", "", GPU_ATTENTION),
+    ("cuda/block_table.cuh", "if (now_ != sent_)", "if (sent_.empty())", GPU_MODEL),
+    ("cuda/block_table.cuh", "block.first_position, block.position_gap", "block.first_position, 0", GPU_MODEL),
+    ("cuda/device_rows.cuh", "offset(head, to), side->data() + offset(head, from)", "offset(head, from), side->data() + offset(head, from)", GPU_MODEL),
+    ("cuda/device_rows.cuh", "from->data() + offset(head, 0), keep", "from->data() + offset(0, 0), keep", GPU_MODEL),
+    ("cuda/transformer.cuh", "rope_.angles(position_ + t", "rope_.angles(t", GPU_MODEL),
+    ("cuda/transformer.cuh", "if (gap == gap_) return", "if (gap_ > 0) return", GPU_MODEL),
     ("position/rope.hpp", "x * cos - y * sin", "x * cos + y * sin", ROPE),
     ("position/rope.hpp", "-2.0 * d / head_dim", "-1.0 * d / head_dim", ROPE),
     ("position/rope.hpp", "angles(first_position + t, turned_by.data())", "angles(first_position, turned_by.data())",
@@ -161,7 +191,7 @@ FAULTS = [
     ("model/transformer.hpp", "position + t, at(x, t, 0)", "t, at(x, t, 0)", MODEL),
     ("model/transformer.hpp", "x.bottomRows(1)", "x.topRows(1)", MODEL),
     ("model/transformer.hpp", "model_.weights.output_matrix()", "model_.weights.embedding", MODEL),
-    ("observe/timeline.hpp", "size_of_head(first_position, position - first_position)",
+    ("observe/layer_trace.hpp", "size_of_head(first_position, position - first_position)",
      "size_of_head(first_position, position - first_position + 1)", TIMELINE),
     ("observe/timeline.hpp", "position - prompt_length() + 1", "position - prompt_length()", TIMELINE),
     ("observe/timeline.hpp", "std::size_t(position - record.first_position)", "std::size_t(0)", TIMELINE),
@@ -181,7 +211,7 @@ FAULTS = [
     ("observe/compared_decoding.hpp", "scratch_.clear();", "", COMPARED),
     ("observe/compared_decoding.hpp", "with_ = Sampler(sampling_), without_ = Sampler(sampling_);", "", COMPARED),
     ("observe/comparison.hpp", "first_other_token_ < 0 && step.token_with", "step.token_with", COMPARED),
-    ("observe/timeline_file.hpp", "read_numbers(tensor.format, from, numbers(step), part(step).data() + head",
+    ("observe/timeline_tensors.hpp", "read_numbers(tensor.format, from, numbers(step), part(step).data() + head",
      "read_numbers(tensor.format, from, numbers(step), part(step).data() + 0 * head", FILE),
     ("observe/timeline_fields.hpp", 'each("rope_theta", c.rope_theta)', "(void)each", FILE),
     ("observe/timeline_checks.hpp", "<= (*side)[i].first,", "<= (*side)[i].first + 1,", FILE),
@@ -272,6 +302,23 @@ FAULTS = [
     ("cache/per_layer_cache.hpp", "reach = std::max(reach, part.reach())", "reach = part.reach()",
      ["cache/per_layer_cache_test.cpp"]),
     ("cache/per_layer_cache.hpp", "for (Part& part : parts_) part.clear();", "parts_[0].clear();", ANYTHING),
+    ("cache/rows/row_format.hpp", "to.scales.push_back(scale), to.minima", "to.scales.push_back(2 * scale), to.minima", CODES),
+    ("cache/rows/number_codes.hpp", "-8 * scale", "0", CODES),
+    ("cache/rows/number_codes.hpp", "(i < 16 ? 0 : 4)", "(i < 16 ? 4 : 0)", CODES),
+    ("cache/rows/codes.hpp", "to_integer<int>(bytes[k % n])", "to_integer<int>(bytes[k * bits / 8])", CODES),
+    ("cache/rows/kivi_block.hpp", "float(minima[head_dim + d])", "float(minima[d])", CODES),
+    ("cache/rows/kivi_block.hpp", "const int slot = first + row;", "const int slot = row;", CODES),
+    ("cache/rows/packed_rows.hpp", "    to.clear();\n", "", CODES),
+    ("cache/any_block.hpp", "one.value_codes(row, to)", "one.key_codes(row, to)", CODES),
+    ("observe/read_codes.hpp", "row.key.clear(), row.value.clear();", "(void)row;", CODES),
+    ("observe/step_codes.hpp", ", ranges_before += rows * ranges;", ";", CODES),
+    ("observe/step_codes.hpp", "before += format.has_codes() ? rows : 0", "before += rows", CODES),
+    ("observe/step_codes.hpp", "runs.back().first_position + runs.back().rows == position", "true", CODES),
+    ("observe/traced_decoding.hpp", "if (trace_.codes) codes_.read(cache_, event", "if (false) codes_.read(cache_, event", CODES),
+    ("observe/timeline.hpp", "std::min(step, steps() - 1); s >= step_of(position)", "steps() - 1; s >= step_of(position)",
+     CODES),
+    ("observe/timeline_tensors.hpp", "(step.codes.*side).scales", "(step.codes.*side).minima", FILE),
+    ("observe/timeline_checks.hpp", "code == std::floor(code),", "true,", FILE),
     ("core/statistics.hpp", "std::sort(numbers.begin(), numbers.end());", "", ["core/statistics_test.cpp"]),
 ]
 
@@ -290,7 +337,7 @@ def plant(number, compiler, objects):
         if old not in text:
             return "NOT PLANTED: the header has changed"
         (include / "kvcache" / header).write_text(text.replace(old, new))
-        flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", f"-I{ROOT}", "-isystem", "/usr/include/eigen3",
+        flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", f"-I{ROOT}", f"-I{ROOT}/cuda/shim", "-isystem", "/usr/include/eigen3",
                  f'-DKVCACHE_GOLDENS="{TESTS}/goldens"', "-pthread"]
         # Helpers are compiled anew only where the fault is in them; else those of the sound headers serve.
         own = [str(TESTS / t) for t in tests]

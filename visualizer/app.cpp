@@ -35,7 +35,9 @@ void follow_new_run(const Session& session, View& view) {
   const int wanted =
       view.opening_token > 0 ? session.timeline().step_of(view.opening_token - 1) : opening_step(session.timeline());
   view.step = std::min(wanted, session.timeline().steps() - 1);
-  if (view.step == wanted || session.progress().what != "decoding") view.is_opening = false;
+  if (view.step != wanted && session.progress().what == "decoding") return;
+  view.is_opening = false;
+  if (view.opening_selected >= 0) view.selected_position = view.opening_selected;
 }
 
 void play(const Session& session, View& view) {

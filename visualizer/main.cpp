@@ -40,6 +40,7 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_flag("--fork", a.choice.fork,
                "another text goes on from the prompt, and shares its pages; for --cache paged");
   app.add_flag("--errors", a.view.inside_errors, "in the panel inside: by how much the cache rounds");
+  app.add_option("--select", a.view.opening_selected, "the position, from 0, to select in all panels, as a click does");
   app.add_flag("--without-cache", a.without_cache, "clear the cache before each step");
   app.add_option("--temperature", a.choice.sampling.temperature, "0: greedy")->capture_default_str();
   app.add_option("--top-k", a.choice.sampling.top_k, "only the k likeliest tokens; 0: all")->capture_default_str();

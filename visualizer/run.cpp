@@ -65,7 +65,7 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
   Transformer<float> transformer(loaded.model);
   const std::vector<int> prompt = prompt_of(choice, loaded);
   const int length = int(prompt.size()) + choice.tokens;
-  trace.written_rows = rounds(choice.cache);
+  trace.written_rows = trace.codes = rounds(choice.cache);
   trace.fork_at = choice.fork ? 1 : 0;
   const int capacity = choice.fork ? 2 * length : length;  // a page that two texts read is copied before a write
   TracedCache<Cache> cache([&](MaybeObserver watch) {

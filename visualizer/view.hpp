@@ -39,6 +39,7 @@ struct View {
   int step = 0;
   int layer = 0, kv_head = 0, q_head = 0;
   int selected_position = -1;     // -1: none
+  int opening_selected = -1;      // selected when a run is opened
   int hovered_position = -1;      // a panel sets it when the mouse is over a token; cleared before each frame
   int highlighted_position = -1;  // what was hovered in the last frame: every panel marks it
   int stage = -1;                 // a sub-step within the step, by Stage; -1: the whole step
@@ -97,7 +98,7 @@ struct View {
   Curves curves;  // derived from the scene, so that no frame makes them anew
   TokenLayout token_layout;
 
-  // For tests: where the widgets of the last frame were, by name.
+  // For tests: where the widgets of the last frame were, by name; a line of text by what it says.
   struct Rectangle {
     ImVec2 min, max;
   };

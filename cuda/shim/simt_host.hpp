@@ -112,6 +112,7 @@ struct options {
   unsigned os_threads = 1;     // blocks in flight at the same time
   bool strict_barrier = true;  // all threads must meet at the same __syncthreads() line
   std::size_t stack_bytes = 64 * 1024;
+  int devices = 1;
   std::size_t device_bytes = SIZE_MAX;  // more at once than that is refused, as by a device that is full
 };
 inline options& config() {
@@ -974,6 +975,35 @@ inline cudaError_t cudaStreamCreate(cudaStream_t* s) {
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+// One device, that is the CPU, or as many as a test says.
+struct cudaDeviceProp {
+  char name[256];
+  int multiProcessorCount;
+};
+enum cudaDeviceAttr { cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth };
+inline constexpr cudaError_t cudaErrorNoDevice = 100;
+inline cudaError_t cudaGetDeviceCount(int* count) {
+  *count = simt::config().devices;
+  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
+  std::snprintf(p->name, sizeof p->name, "the CPU, as a device");
+  p->multiProcessorCount = 1;
+  return cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 0;
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* all_bytes) {
+  *free_bytes = *all_bytes = simt::config().device_bytes;
+  return cudaSuccess;
+}
+inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
-inline const char* cudaGetErrorString(cudaError_t e) { return e == cudaSuccess ? "no error" : "out of memory"; }
+inline const char* cudaGetErrorString(cudaError_t e) {
+  return e == cudaSuccess         ? "no error"
+         : e == cudaErrorNoDevice ? "no CUDA-capable device is detected"
+                                  : "out of memory";
+}

@@ -430,6 +430,13 @@ class CommandTest(unittest.TestCase):
         (folder / "config.json").write_text('{"model_type": "mamba"}')
         self.refused('model_type \'mamba\' is not supported', "race", "--model", str(folder))
 
+    def test_without_a_gpu_a_run_on_one_is_refused_in_a_sentence(self):
+        if "none that can be used" not in self.output("info"):
+            self.skipTest("there is a GPU")
+        for arguments in (["generate"], ["race"], ["race", "--model", "shape:gpt2-medium"], ["quality", "--text", __file__]):
+            self.refused("no GPU can be used: ", *arguments, "--device", "cuda")
+        self.refused("--device", "race", "--device", "tpu", status=2)
+
     def test_a_wrong_command_line_gets_status_2(self):
         self.refused("subcommand is required", status=2)
         self.refused("--wrong", "race", "--wrong", status=2)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Uses the library as a stranger would: installed, as a sub-project, or with a compiler and nothing else.
-#   tests/consumers/run.sh find_package|add_subdirectory|plain_compiler SOURCE BUILD EIGEN_FOLDER
+#   tests/consumers/run.sh find_package|add_subdirectory|plain_compiler|cuda SOURCE BUILD EIGEN_FOLDER
 set -euo pipefail
 way=$1 source=$2 build=$3 eigen=$4
 here=$source/tests/consumers work=$build/consumers/$way
@@ -21,6 +21,12 @@ case $way in
     cmake --build "$work/build"
     "$work/build/consumer" "$source/models/tiny"
     ! ls "$work/build/kvcache/bin" 2>/dev/null || { echo "a guest builds no programs of its own"; exit 1; }
+    ;;
+  cuda)
+    cmake --install "$build" --prefix "$work/prefix" >/dev/null
+    cmake -S "$here/cuda" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null
+    cmake --build "$work/build"
+    "$work/build/consumer"
     ;;
   plain_compiler)
     for threads in "" -fopenmp; do

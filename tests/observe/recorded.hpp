@@ -55,6 +55,12 @@ inline std::string as_text(const StepRecord& r, bool with_times = true) {
   put_all(text, "written", r.written_keys), put_all(text, "written", r.written_values);
   for (const RewrittenRows& rows : r.rewritten) put(text, "rewritten", rows.layer, rows.first_position, rows.rows);
   put_all(text, "rewritten", r.rewritten_keys), put_all(text, "rewritten", r.rewritten_values);
+  for (const CodedRows& c : r.codes.runs)
+    put(text, "coded", c.layer, c.first_position, c.rows, c.keys.name, c.keys.share, c.values.name, c.values.share);
+  for (const StepCodes::Side* side : {&r.codes.keys, &r.codes.values}) {
+    put_all(text, "codes", side->codes);
+    put_all(text, "scales", side->scales), put_all(text, "minima", side->minima);
+  }
   for (const auto& [layer, trace] : r.traces) put_trace(text, layer, trace);
   for (const auto& [token, bytes] : r.spelling) put_bytes(text, token, bytes);
   return text.str();

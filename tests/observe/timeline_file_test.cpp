@@ -142,6 +142,86 @@ TEST_CASE("rows as they were given to the cache, and rows that were packed later
   CHECK(file.tensors().contains("rewritten_values"));
 }
 
+TEST_CASE("codes come back, of keys and values in different formats, of rows packed at once and later") {
+  const Threads one(1);
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "codes.safetensors";
+  for (const char* cache : {"growing:format=kivi,bits=2,group=4,residual=2", "growing:keys=int8,values=f16",
+                            "layers:0=growing:values=int8;1=growing:format=kivi,group=4,residual=2;rest=growing"}) {
+    Wish wish{.cache = cache, .prompt = 11, .tokens = 9};
+    wish.trace.codes = true;
+    const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
+    save_timeline(timeline, path);
+    const Timeline loaded = load_timeline(path);
+    check_same(loaded, timeline);
+    int with_codes = 0;
+    for (int l = 0; l < 3; ++l)
+      for (int p = 0; p < 19; ++p) {
+        with_codes += timeline.value_codes(l, 1, p).format.has_codes();
+        CHECK((loaded.key_codes(l, 1, p) == timeline.key_codes(l, 1, p)));
+        CHECK((loaded.value_codes(l, 1, p) == timeline.value_codes(l, 1, p)));
+      }
+    CHECK(with_codes > 30);
+  }
+}
+
+TEST_CASE("the file shows others the codes, and what they mean") {
+  const Threads one(1);
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "codes.safetensors";
+  Wish wish{.cache = "growing:keys=int8"};
+  wish.trace.codes = true;
+  const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
+  save_timeline(timeline, path);
+  const Safetensors file(path);
+  using Shape = std::vector<std::size_t>;
+  CHECK(file.tensors().at("key_codes").shape == Shape{3 * 12, 2, 8});  // layers * positions
+  CHECK(file.tensors().at("key_scales").shape == Shape{3 * 12 * 2});
+  CHECK(file.tensors().at("key_minima").shape == Shape{3 * 12 * 2});
+  CHECK(!file.tensors().contains("value_codes"));
+  const json text = json::parse(file.metadata().at("timeline"));
+  CHECK(text["steps"][0]["coded"][1] == json{{"layer", 1},
+                                             {"first_position", 0},
+                                             {"rows", 7},
+                                             {"keys", {{"name", "int8"}, {"share", 8}}},
+                                             {"values", {{"name", ""}, {"share", 0}}}});
+}
+
+TEST_CASE("codes that no cache can hold are refused with a sentence") {
+  const Threads one(1);
+  Wish wish{.cache = "growing:keys=int8"};
+  wish.trace.codes = true;
+  const Timeline timeline = record(random_model<float>(wish.config), wish).timeline;
+  Forgery forged(timeline);
+  const json text = forged.text;
+  const auto says = [&](const char* pointer, const json& value, const char* what) {
+    forged.text = text;
+    forged.text[json::json_pointer(pointer)] = value;
+    const std::string sentence = forged.sentence();
+    CAPTURE(sentence);
+    CHECK(sentence.find(what) != std::string::npos);
+  };
+  CHECK(forged.sentence() == "");
+  says("/steps/0/coded/0/layer", 3, "step 0: the layer of coded rows is 3; it must be from 0 to 2");
+  says("/steps/0/coded/0/rows", 8, "the number of coded rows is 8; it must be from 1 to 7");
+  says("/steps/0/coded/0/rows", 6, "\"key_codes\" is [36, 2, 8]");
+  says("/steps/1/coded/0/first_position", 8, "the first position of coded rows is 8; it must be from 0 to 7");
+  says("/steps/0/coded/0/keys/share", 9, "the numbers that share a scale is 9; it must be from 0 to 8");
+  says("/steps/0/coded/0/keys/share", -1, "the numbers that share a scale is -1");
+  says("/steps/0/coded/0/keys/share", 1, "\"key_scales\" is [72]");
+  says("/steps/0/coded/0/values/share", 1, "the numbers that share a scale is 1; it must be from 0 to 0");
+  says("/steps/0/coded/0/values/name", "int8", "has no tensor \"value_codes\"");
+  for (const float wrong : {0.5f, 65536.f, -32769.f, std::nanf(""), HUGE_VALF}) {
+    Timeline odd(timeline.about());
+    StepRecord step = timeline.step(0);
+    step.codes.keys.codes[3] = wrong;
+    odd.add(step);
+    const TemporaryFolder folder;
+    CHECK_THROWS_WITH_AS(save_timeline(odd, folder.path() / "odd"),
+                         doctest::Contains("it must be a whole number from -32768 to 65535"), Error);
+  }
+}
+
 TEST_CASE("every field comes back, strange bytes and doubles to the last bit") {
   const Threads one(1);
   const TemporaryFolder folder;
@@ -184,7 +264,7 @@ TEST_CASE("the file shows others each head's numbers as one run") {
   }
   CHECK(number("stages.2.projected", 5 * 80 + 9) == timeline.trace(2, 5)->stages[std::size_t(Stage::projected)][9]);
   CHECK(file.metadata().at("format") == "kvcache timeline");
-  CHECK(file.metadata().at("version") == "2");
+  CHECK(file.metadata().at("version") == "3");
 }
 
 TEST_CASE("layers that were recorded in some steps alone are left out") {
@@ -266,7 +346,9 @@ TEST_CASE("a file that is no timeline is refused with a sentence") {
   };
   CHECK(forged.sentence() == "");
   says(with("format", "pt"), "the format is \"pt\", not \"kvcache timeline\"; open a file that save_timeline wrote");
-  says(with("version", "1"), "is a timeline of version 1; this program reads version 2");
+  for (const char* older : {"1", "2"})
+    says(with("version", older), ("is a timeline of version " + std::string(older) +
+                                  "; this program reads version 3: record it anew").c_str());
   says(with("timeline", "{"), "the text of the timeline is not JSON");
   says(with("timeline", "[]"), "must be an object");
   says(with("timeline", "{\"about\": 3}"), "must be an object");
@@ -393,7 +475,9 @@ TEST_CASE("a timeline with any of its bytes changed is read or refused, never fo
 
 TEST_CASE("whatever number stands in the text, the timeline is refused, or all of it can be looked at") {
   const Threads one(1);
-  Forgery forged;
+  Wish wish{.cache = "growing:format=kivi,group=3,residual=1"};
+  wish.trace.codes = true;
+  Forgery forged(rich_timeline(wish));
   const json whole = forged.text, flat = whole.flatten();
   const std::vector<json> hostile{-1, 0, 2147483647, -2147483648, 9223372036854775807, 1e300};
   std::size_t turn = 0, read = 0, refused = 0;
@@ -415,6 +499,9 @@ TEST_CASE("whatever number stands in the text, the timeline is refused, or all o
     for (int p = 0; p < timeline.length_after(timeline.steps() - 1); ++p)
       for (int l = 0; l < c.layers; ++l) {
         for (int h = 0; h < c.kv_heads; ++h) sum += timeline.key(l, h, p).back() + timeline.value(l, h, p).back();
+        for (int h = 0; h < c.kv_heads; ++h)
+          for (const RowCodes& row : {timeline.key_codes(l, h, p), timeline.value_codes(l, h, p)})
+            if (row.format.share > 0) sum += row.minimum(0) + row.scale(c.head_dim - 1) * row.codes.back();
         for (int h = 0; h < c.q_heads; ++h) sum += timeline.attention(l, h, p).back();
       }
     for (const StepRecord& step : timeline.records())

@@ -1,10 +1,14 @@
 // What is drawn is what was read: pictures against the records, and the records' states from either side.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <iterator>
+#include <sstream>
 
 #include "kvcache/cache/cache_names.hpp"
 #include "panels/heat.hpp"
 #include "panels/panels.hpp"
+#include "panels/row_in_numbers.hpp"
 #include "theme.hpp"
 #include "user.hpp"
 
@@ -134,11 +138,86 @@ TEST_CASE("where a cache rounds, the heat maps can show by how much") {
   CHECK(!user.view.inside_errors);
 }
 
-TEST_CASE("a cache that keeps numbers as they are has no errors to show") {
+TEST_CASE("the codes of the selected row are those that were recorded, and say how a number comes from its code") {
+  struct Expected {
+    const char *cache, *key, *value;  // how the formula begins
+  };
+  for (const auto& [cache, key, value] : {Expected{"growing:keys=int8,values=int4", "[0] int8: ", "[0] int4: "},
+                                          Expected{"growing:keys=f16,values=q4_0", "[0] f16: the bits ", "[0] q4_0: "},
+                                          Expected{"growing:format=kivi,bits=2,group=4,residual=2",
+                                                   "[0] kivi, 2 bits a channel: ", "[0] kivi, 2 bits a token: "}}) {
+    CAPTURE(std::string(cache));
+    Choice choice = short_run();
+    choice.cache = cache;
+    User user(choice);
+    user.view.presented = 4;
+    user.press(ImGuiKey_End);
+    user.view.layer = 1, user.view.kv_head = 1, user.view.selected_position = 5;
+    user.view.marks.clear();
+    user.look();
+    const Timeline& timeline = user.session.timeline();
+    /// Is there a line of text that holds these words, with any number of spaces between them?
+    const auto is_said = [&](std::vector<std::string> words) {
+      return std::ranges::any_of(user.view.marks, [&](const auto& mark) {
+        std::istringstream text(mark.first);
+        const std::vector<std::string> said{std::istream_iterator<std::string>(text), {}};
+        return std::ranges::search(said, words).begin() != said.end();
+      });
+    };
+    const auto words_of = [](const RowCodes& row) {
+      std::vector<std::string> words{"code"};
+      for (int d = 0; d < 6; ++d) {
+        char text[16];
+        std::snprintf(text, sizeof text, row.format.share == 0 ? "%04x" : "%d",
+                      unsigned(int(row.codes[std::size_t(d)])));
+        words.push_back(text);
+      }
+      return words;
+    };
+    const RowCodes keys = timeline.key_codes(1, 1, 5), values = timeline.value_codes(1, 1, 5);
+    REQUIRE(keys.format.has_codes());
+    REQUIRE(values.format.has_codes());
+    REQUIRE(keys.codes != values.codes);
+    CHECK(is_said(words_of(keys)));
+    CHECK(is_said(words_of(values)));
+    for (const char* formula : {key, value})
+      CHECK(std::ranges::any_of(user.view.marks,
+                                [&](const auto& mark) { return mark.first.find(formula) != std::string::npos; }));
+    if (std::string(cache).find("kivi") == std::string::npos) continue;
+    user.press(ImGuiKey_Home);  // then the first group is packed, and the row is whole
+    user.view.step = 3, user.view.selected_position = 5;
+    user.view.marks.clear();
+    user.look();
+    CHECK(!is_said(words_of(keys)));
+    CHECK(is_said({"whole:", "32-bit", "floats,", "as", "they", "were", "given"}));
+  }
+}
+
+TEST_CASE("how a number comes from its code, by hand") {
+  const std::vector<float> read{1.5f, -0.25f}, given{1.4f, -0.25f};
+  RowInNumbers row{"K", 3, read, given, {{"int4", 32}, {7, 0}, {0.25f}, {-0.25f}}};
+  CHECK(formula_of(row, 0) == "int4: -0.25 + 7 * 0.25 = 1.50000");
+  const CodesInLines lines = codes_in_lines(row, 0, 0, 80);
+  CHECK(lines.read == "K[3] read    1.500  -0.250");
+  CHECK(lines.codes == "     code        7       0");
+  CHECK(lines.errors == "     error +0.1000 +0.0000");
+  CHECK(lines.formula == "     [0] int4: -0.25 + 7 * 0.25 = 1.50000; given 1.40000");
+  CHECK(codes_in_lines(row, 0, 0, 22).codes == "     code        7 ...");
+  CHECK(codes_in_lines(row, 1, 1, 80).codes == "           code        0");
+  row.codes = {{"bf16", 0}, {16320, 48768}, {}, {}};
+  CHECK(formula_of(row, 1) == "bf16: the bits be80 are -0.25000");
+  row.codes = {};
+  CHECK(formula_of(row, 1) == "");
+  CHECK(codes_in_lines(row, 0, 0, 80).codes == "     whole: 32-bit floats, as they were given");
+}
+
+TEST_CASE("a cache that keeps numbers as they are has no errors and no codes to show") {
   User user;
   user.view.presented = 4;
   user.look();
   CHECK(user.view.marks.count("inside-errors") == 0);
+  CHECK(
+      std::ranges::none_of(user.view.marks, [](const auto& m) { return m.first.find("code ") != std::string::npos; }));
 }
 
 TEST_CASE("lines under the cells tell what the cache says of its storage: pages and who reads them, blocks in a file") {

@@ -14,6 +14,7 @@
 #include "kvcache/core/matrix.hpp"
 #include "panels.hpp"
 #include "panels/heat.hpp"
+#include "panels/row_in_numbers.hpp"
 #include "theme.hpp"
 #include "widgets.hpp"
 
@@ -25,10 +26,12 @@ struct Side {
   const char *title, *error_title, *letter, *id;
   std::span<const float> (Timeline::*row)(int layer, int kv_head, int position, int step) const;
   std::span<const float> (Timeline::*written)(int layer, int kv_head, int position) const;
+  RowCodes (Timeline::*codes)(int layer, int kv_head, int position, int step) const;
 };
 constexpr std::array<Side, 2> sides{
-    {{"Keys", "Keys: error", "K", "inside-keys", &Timeline::key, &Timeline::written_key},
-     {"Values", "Values: error", "V", "inside-values", &Timeline::value, &Timeline::written_value}}};
+    {{"Keys", "Keys: error", "K", "inside-keys", &Timeline::key, &Timeline::written_key, &Timeline::key_codes},
+     {"Values", "Values: error", "V", "inside-values", &Timeline::value, &Timeline::written_value,
+      &Timeline::value_codes}}};
 
 struct Inside {
   const Scene& scene;
@@ -47,6 +50,14 @@ struct Inside {
   /// What the cache was given. Empty: not recorded, for it keeps numbers as they are.
   std::span<const float> written(const Side& side, int position) const {
     return (scene.timeline.*side.written)(view.layer, view.kv_head, position);
+  }
+  RowInNumbers in_numbers(const Side& side, int position) const {
+    return {side.letter, position, stored(side, position), written(side, position),
+            (scene.timeline.*side.codes)(view.layer, view.kv_head, position, scene.step_index)};
+  }
+  bool has_codes() const {
+    const auto steps = scene.timeline.records().first(std::size_t(scene.step_index) + 1);
+    return std::ranges::any_of(steps, [](const StepRecord& step) { return !step.codes.runs.empty(); });
   }
   bool has_errors() const { return !positions.empty() && !written(sides[0], positions[0]).empty(); }
   bool shows_errors() const { return view.inside_errors && has_errors(); }
@@ -195,6 +206,8 @@ void show_tooltip(const Inside& inside, const Side& side, int position, int inde
     const double read = double(inside.stored(side, position)[std::size_t(index)]);
     muted(fmt::format("given to the cache {:.5f}, read {:.5f}, error {:+.5f}", given, read, read - given));
   }
+  if (const std::string formula = formula_of(inside.in_numbers(side, position), index); !formula.empty())
+    muted(formula);
   ImGui::PushFont(fonts().mono, 0);
   ImGui::TextUnformatted(token_at(inside.scene, position).c_str());
   ImGui::PopFont();
@@ -238,31 +251,35 @@ void draw_side(Inside& inside, const Side& side, ImVec2 at, ImVec2 size, float l
   outline(inside.view.selected_position, theme().accent);
 }
 
-/// "K[4] = 0.259 -1.032 ...", as many numbers as fit; from `first` on.
-std::string numbers_in_line(const char* letter, int position, std::span<const float> numbers, int first,
-                            std::size_t characters) {
-  std::string line = fmt::format("{}[{}]{} =", letter, position, first > 0 ? fmt::format("[{}...]", first) : "");
-  for (std::size_t i = std::size_t(first); i < numbers.size(); ++i) {
-    const std::string number = fmt::format(" {:6.3f}", numbers[i]);
-    const bool is_last = i + 1 == numbers.size();
-    if (line.size() + number.size() + (is_last ? 0 : 4) > characters) return line + " ...";
-    line += number;
-  }
-  return line;
-}
+/// Room between the lines of a row with its codes, which belong together.
+float between_codes() { return em() * 0.2f; }
 
-/// The numbers of the row under the mouse, or of the selected one, or of the newest.
-void draw_row_in_numbers(const Inside& inside) {
+/// The numbers of the row under the mouse, or of the selected one, or of the newest; with their codes if there is room.
+void draw_row_in_numbers(const Inside& inside, bool with_codes) {
   int position = inside.scene.newest_position();
   if (inside.row_of(inside.view.selected_position) >= 0) position = inside.view.selected_position;
   if (inside.row_of(inside.view.hovered_position) >= 0) position = inside.view.hovered_position;
   if (inside.row_of(position) < 0) return;
   ImGui::PushFont(fonts().mono, ImGui::GetStyle().FontSizeBase * 0.8f);
   const auto characters = std::size_t(std::max(8.f, ImGui::GetContentRegionAvail().x / ImGui::CalcTextSize("0").x));
-  const int most = std::max(0, inside.scene.config().head_dim - int(characters) / 7 + 2);
-  const int first = std::clamp(inside.number_under_mouse - 1, 0, most);
-  for (const Side& side : sides)
-    muted(numbers_in_line(side.letter, position, inside.row(side, position), first, characters));
+  const int fit = int(characters) / (with_codes ? code_column : 7) - 2, dim = inside.scene.config().head_dim;
+  const int first = std::clamp(inside.number_under_mouse - 1, 0, std::max(0, dim - fit));
+  if (with_codes) ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {0, between_codes()});
+  for (const Side& side : sides) {
+    const RowInNumbers row = inside.in_numbers(side, position);
+    if (!with_codes) {
+      muted(numbers_in_line(row, inside.row(side, position), first, characters));
+      continue;
+    }
+    const CodesInLines lines = codes_in_lines(row, first, std::max(0, inside.number_under_mouse), characters);
+    muted(lines.read);
+    ImGui::TextUnformatted(lines.codes.c_str());
+    mark(inside.view, lines.codes);
+    muted(lines.errors), muted(lines.formula);
+    mark(inside.view, lines.formula);
+    ImGui::Dummy({0, between_codes()});
+  }
+  if (with_codes) ImGui::PopStyleVar();
   ImGui::PopFont();
 }
 
@@ -294,12 +311,14 @@ void draw_inside(const Scene& scene, View& view) {
   if (!scene.timeline.about().use_cache) muted("As first computed; without the cache every step computes them again.");
 
   const ImVec2 at = ImGui::GetCursorScreenPos(), room = ImGui::GetContentRegionAvail();
-  const float lines = 2 * (em() * 0.8f + ImGui::GetStyle().ItemSpacing.y);
+  const float line = em() * 0.8f, spacing = ImGui::GetStyle().ItemSpacing.y, all_codes = 8 * (line + between_codes());
+  const bool with_codes = inside.has_codes() && room.y - all_codes - spacing > em() * 9;
+  const float lines = with_codes ? all_codes + spacing : 2 * (line + spacing);
   const bool has_lines = room.y - lines > em() * 5;
   draw_maps(inside, at, {room.x, std::max(em() * 2, room.y - (has_lines ? lines : 0))});
   if (!has_lines) return;
   ImGui::SetCursorScreenPos({at.x, at.y + room.y - lines + ImGui::GetStyle().ItemSpacing.y * 0.5f});
-  draw_row_in_numbers(inside);
+  draw_row_in_numbers(inside, with_codes);
 }
 
 }  // namespace kvcache::visualizer

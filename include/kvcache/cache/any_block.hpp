@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/row_codes.hpp"
 
 namespace kvcache {
 
@@ -38,6 +39,19 @@ class AnyBlock {
   }
   void accumulate(MatrixIn<Scalar> weights, MatrixOut<Scalar> output) const {
     visit([&](const auto& one) { one.accumulate(weights, output); });
+  }
+  /// Of a block that shows none: none.
+  void key_codes(int row, RowCodes& to) const requires(CodedBlock<Blocks> || ...) {
+    to.clear();
+    visit([&]<class Block>(const Block& one) {
+      if constexpr (CodedBlock<Block>) one.key_codes(row, to);
+    });
+  }
+  void value_codes(int row, RowCodes& to) const requires(CodedBlock<Blocks> || ...) {
+    to.clear();
+    visit([&]<class Block>(const Block& one) {
+      if constexpr (CodedBlock<Block>) one.value_codes(row, to);
+    });
   }
 
   int position_gap = 0;

@@ -131,15 +131,11 @@ NamedCache<Rows> make_cache(std::string_view text, CacheShape shape, int capacit
   if (policy == "preallocated") return finished(PreallocatedCache<Rows, Watch>(shape, capacity, formats(), watch));
   if (policy == "concatenating") return finished(ConcatenatingCache<Rows, Watch>(shape, 0, formats(), watch));
   if (policy == "window") {
-    WindowOptions window;
-    window.sinks = spec.number("sinks", window.sinks, 0), window.recent = spec.number("recent", window.recent, 1);
-    if (spec.word("positions", "original", {"original", "shifted"}) == "shifted")
-      window.positions = SinkPositions::shifted;
+    const WindowOptions window = window_of(spec);
     return finished(SlidingWindowCache<Rows, Watch>(shape, window, formats(), watch));
   }
   if (policy == "paged") {
-    const int page = spec.number("page", 16, 1),
-              pages = spec.number("pages", std::max(1, (capacity + page - 1) / page), 1);
+    const auto [page, pages] = pages_of(spec, capacity);
     const auto pool = std::make_shared<PagePool<Rows>>(shape, pages, page, formats());
     return finished(PagedCache<Rows, Watch>(pool, watch));
   }

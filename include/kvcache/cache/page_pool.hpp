@@ -5,11 +5,21 @@
 #include <functional>
 #include <vector>
 
+#include "kvcache/cache/cache_spec.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 #include "kvcache/core/check.hpp"
 
 namespace kvcache {
+
+/// How a pool is cut, as people write it: page=16,pages=64; as many pages as `capacity` tokens need, unless given.
+struct PageOptions {
+  int page = 16, pages = 1;
+};
+inline PageOptions pages_of(CacheSpec& spec, int capacity) {
+  const int page = spec.number("page", 16, 1);
+  return {page, spec.number("pages", std::max(1, (capacity + page - 1) / page), 1)};
+}
 
 /// The rows of all pages, who needs which page, and the list of free ones. A page holds the same slots in every layer.
 /// Kwon et al., "Efficient Memory Management for Large Language Model Serving with PagedAttention", 2023.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kvcache/cache/cache_spec.hpp"
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
@@ -25,6 +26,15 @@ struct WindowOptions {
   int recent = 252;  // the newest token among them
   SinkPositions positions = SinkPositions::original;
 };
+
+/// As people write them: sinks=4,recent=252,positions=original.
+inline WindowOptions window_of(CacheSpec& spec) {
+  WindowOptions window;
+  window.sinks = spec.number("sinks", window.sinks, 0), window.recent = spec.number("recent", window.recent, 1);
+  if (spec.word("positions", "original", {"original", "shifted"}) == "shifted")
+    window.positions = SinkPositions::shifted;
+  return window;
+}
 
 /// Slots [sinks | a ring of `recent`]. Which token lies where follows from the length, so nothing else is stored.
 template <RowStore Rows = FloatRows<>, Observer Watch = NoObserver>

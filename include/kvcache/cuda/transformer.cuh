@@ -185,7 +185,6 @@ class DeviceTransformer {
     for (int t = 0; t < tokens_; ++t)
       rope_.angles(position_ + t, host_angles_.data() + std::size_t(t) * std::size_t(config_.head_dim));
     angles_ = room_.angles.upload(host_angles_);
-    gap_ = 0;
   }
   const float* gap_angles(int gap) {
     if (gap == gap_) return room_.gap_angles(std::size_t(config_.head_dim));

@@ -33,14 +33,17 @@ struct Step {
   bool is_last = false;
 };
 
-/// Decoding, step by step, for whoever wants to look between the steps. generate() below is the loop over it.
-template <class Scalar, KeyValueCache Cache>
+/// Decoding, step by step, for whoever wants to look between the steps. generate() below is the loop over it. A model
+/// is what has the config(), step() and work() of Transformer, whatever computes it.
+template <class Model, KeyValueCache Cache>
 class Decoding {
  public:
+  using Scalar = typename Model::Scalar;
+
   /// Tokens that the cache already holds must be the first of the prompt; at least one more must follow them.
   /// Errors: an empty prompt; tokens < 1; a text longer than the model's positions; sampling numbers out of range; a
   /// cache that holds the whole prompt already.
-  Decoding(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt, GenerateOptions options)
+  Decoding(Model& model, Cache& cache, std::span<const int> prompt, GenerateOptions options)
       : model_(model), cache_(cache), options_(std::move(options)), sampler_(options_.sampling) {
     const int positions = longest_text(model.config(), cache), length = int(prompt.size());
     check(!prompt.empty(), "generate: the prompt is empty; give at least one token");
@@ -74,7 +77,11 @@ class Decoding {
     const std::size_t held = std::size_t(cache_.length(0));
     step_.tokens_reused = int(held);
     step_.tokens_fed = int(text_.size() - held);
-    step_.logits = model_.step(cache_, std::span<const int>(text_).subspan(held), hook);
+    const std::span<const int> fed = std::span<const int>(text_).subspan(held);
+    if constexpr (std::same_as<std::remove_cvref_t<Hook>, NoHook>)
+      step_.logits = model_.step(cache_, fed);
+    else
+      step_.logits = model_.step(cache_, fed, hook);
     step_.work = model_.work();
     {
       const Timed timed(step_.work, Part::sampling);
@@ -92,7 +99,7 @@ class Decoding {
   }
 
  private:
-  Transformer<Scalar>& model_;
+  Model& model_;
   Cache& cache_;
   GenerateOptions options_;
   Sampler sampler_;
@@ -104,22 +111,22 @@ class Decoding {
 
 /// Writes up to options.tokens tokens after the prompt and returns them; on_step(const Step&) is called after each.
 /// Errors: those of Decoding.
-template <class Scalar, KeyValueCache Cache, class OnStep>
-std::vector<int> generate(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt,
-                          const GenerateOptions& options, OnStep&& on_step) {
-  Decoding<Scalar, Cache> decoding(model, cache, prompt, options);
+template <class Model, KeyValueCache Cache, class OnStep>
+std::vector<int> generate(Model& model, Cache& cache, std::span<const int> prompt, const GenerateOptions& options,
+                          OnStep&& on_step) {
+  Decoding<Model, Cache> decoding(model, cache, prompt, options);
   std::vector<int> written;
   while (!decoding.done()) {
-    const Step<Scalar>& step = decoding.next();
+    const auto& step = decoding.next();
     written.push_back(step.token);
     on_step(step);
   }
   return written;
 }
-template <class Scalar, KeyValueCache Cache>
-std::vector<int> generate(Transformer<Scalar>& model, Cache& cache, std::span<const int> prompt,
+template <class Model, KeyValueCache Cache>
+std::vector<int> generate(Model& model, Cache& cache, std::span<const int> prompt,
                           const GenerateOptions& options = {}) {
-  return generate(model, cache, prompt, options, [](const Step<Scalar>&) {});
+  return generate(model, cache, prompt, options, [](const Step<typename Model::Scalar>&) {});
 }
 
 }  // namespace kvcache

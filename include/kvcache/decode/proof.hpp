@@ -18,13 +18,13 @@ struct LogitDifference {
 /// Feeds the text with `cache`, prompt first and then token by token, and again without: `scratch` is cleared before
 /// each step. Both see the same ids, so what differs is rounding. on_step(number) is called after each step. Both
 /// caches are cleared first. A logit that is not finite counts as an infinite difference.
-template <class Scalar, KeyValueCache Cache, KeyValueCache Scratch, class OnStep>
-LogitDifference largest_logit_difference(Transformer<Scalar>& model, Cache& cache, Scratch& scratch,
-                                         std::span<const int> text, int prompt_length, OnStep&& on_step) {
+template <class Model, KeyValueCache Cache, KeyValueCache Scratch, class OnStep>
+LogitDifference largest_logit_difference(Model& model, Cache& cache, Scratch& scratch, std::span<const int> text,
+                                         int prompt_length, OnStep&& on_step) {
   check(prompt_length >= 1 && prompt_length <= int(text.size()), "proof: a prompt of ", prompt_length,
         " tokens in a text of ", text.size(), "; it must be from 1 to that many");
   LogitDifference difference;
-  std::vector<Scalar> cached;
+  std::vector<typename Model::Scalar> cached;
   cache.clear();
   for (int length = prompt_length; length <= int(text.size()); ++length) {
     const int held = cache.length(0), step = length - prompt_length;

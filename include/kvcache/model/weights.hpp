@@ -52,14 +52,20 @@ struct Model {
   Weights<Scalar> weights;
 };
 
-/// Bytes that a decoding step reads of the weight matrices, in the format they have: all but the embedding table, of
-/// which it reads one row, unless that is the output layer too. [COMPUTED]
+/// Calls visit(matrix) for the weight matrices that a decoding step reads: all but the embedding table, of which it
+/// reads one row, unless that is the output layer too.
 template <class Scalar>
-std::size_t weight_bytes_per_step(const Weights<Scalar>& weights) {
-  std::size_t sum = weights.output_matrix().bytes();
+void for_each_matrix_of_a_step(const Weights<Scalar>& weights, auto&& visit) {
   for (const LayerWeights<Scalar>& layer : weights.layers)
     for (const Linear<Scalar>* linear : {&layer.qkv, &layer.attention_out, &layer.up, &layer.down})
-      sum += linear->weight.bytes();
+      visit(linear->weight);
+  visit(weights.output_matrix());
+}
+/// Bytes that a decoding step reads of them, in the format they have. [COMPUTED]
+template <class Scalar>
+std::size_t weight_bytes_per_step(const Weights<Scalar>& weights) {
+  std::size_t sum = 0;
+  for_each_matrix_of_a_step(weights, [&](const WeightMatrix<Scalar>& matrix) { sum += matrix.bytes(); });
   return sum;
 }
 

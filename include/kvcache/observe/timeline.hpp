@@ -7,7 +7,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <climits>
 #include <cstdint>
 #include <map>
@@ -21,9 +20,10 @@
 #include "kvcache/core/memory_use.hpp"
 #include "kvcache/core/work.hpp"
 #include "kvcache/model/config.hpp"
-#include "kvcache/model/stage.hpp"
 #include "kvcache/observe/cache_event.hpp"
+#include "kvcache/observe/layer_trace.hpp"
 #include "kvcache/observe/layout.hpp"
+#include "kvcache/observe/step_codes.hpp"
 
 namespace kvcache {
 
@@ -32,40 +32,6 @@ struct Candidate {
   int token = 0;
   double probability = 0;
   bool operator==(const Candidate&) const = default;
-};
-
-/// Attention weights of one layer in one step, for the queries that were new in it. A query at position p has p + 1
-/// weights, by the position of the key; not_kept where the cache did not hold that key any more.
-struct AttentionWeights {
-  static constexpr float not_kept = -1;
-  int first_position = 0;  // of the queries
-  int queries = 0;
-  int q_heads = 0;
-  std::vector<float> numbers;  // [q_heads] of [queries] of [position + 1]
-
-  static std::size_t size_of_head(int first_position, int queries) {
-    return std::size_t(queries) * std::size_t(first_position) + std::size_t(queries) * (std::size_t(queries) + 1) / 2;
-  }
-  std::size_t offset(int q_head, int position) const {
-    return std::size_t(q_head) * size_of_head(first_position, queries) +
-           size_of_head(first_position, position - first_position);
-  }
-  /// [position + 1]
-  std::span<const float> row(int q_head, int position) const {
-    return {numbers.data() + offset(q_head, position), std::size_t(position) + 1};
-  }
-};
-
-/// What is kept of one layer in one step, beside its rows.
-struct LayerTrace {
-  AttentionWeights attention;
-  std::array<std::vector<float>, stage_count> stages;  // the newest token on its way through the layer, by Stage
-
-  std::size_t bytes() const {
-    std::size_t sum = sizeof(LayerTrace) + attention.numbers.size() * sizeof(float);
-    for (const auto& stage : stages) sum += stage.size() * sizeof(float);
-    return sum;
-  }
 };
 
 /// Rows whose numbers a step changed after they were first recorded: they were packed.
@@ -93,6 +59,8 @@ struct StepRecord {
   std::vector<float> written_keys, written_values;
   std::vector<RewrittenRows> rewritten;
   std::vector<float> rewritten_keys, rewritten_values;  // of each of them, [rows, kv_heads, head_dim]
+  // How they and the new rows lie in the cache. Empty unless asked for.
+  StepCodes codes;
 
   std::map<int, LayerTrace> traces;     // by layer; layers that were not recorded are missing
   std::map<int, std::string> spelling;  // bytes of the tokens met in this step, if there is a tokenizer
@@ -169,6 +137,14 @@ class Timeline {
   std::span<const float> written_value(int layer, int kv_head, int position) const {
     return row(&StepRecord::written_values, layer, kv_head, position);
   }
+  /// How it lies in the cache after `step`. It has no codes if it lies there as plain numbers (in a group of KIVI: not
+  /// packed yet), or was not recorded.
+  RowCodes key_codes(int layer, int kv_head, int position, int step = latest) const {
+    return row_codes(&StepCodes::key, layer, kv_head, position, step);
+  }
+  RowCodes value_codes(int layer, int kv_head, int position, int step = latest) const {
+    return row_codes(&StepCodes::value, layer, kv_head, position, step);
+  }
   /// How a layer forgot a position, the last time up to `step`. The event is null if it did not.
   struct Forgotten {
     int step = -1;
@@ -217,6 +193,14 @@ class Timeline {
     }
     return {};
   }
+  RowCodes row_codes(RowCodes (StepCodes::*side)(int, int, int, int, int) const, int layer, int kv_head, int position,
+                     int step) const {
+    const ModelConfig& c = about_.config;
+    RowCodes found;
+    for (int s = std::min(step, steps() - 1); s >= step_of(position) && !found.format.has_codes(); --s)
+      found = (this->step(s).codes.*side)(layer, kv_head, position, c.kv_heads, c.head_dim);
+    return found;
+  }
   std::span<const float> row(std::vector<float> StepRecord::*side, int layer, int kv_head, int position) const {
     const int owner = step_of(position);
     if (owner >= steps()) return {};
@@ -240,7 +224,8 @@ inline std::size_t StepRecord::bytes() const {
   std::size_t sum = sizeof(StepRecord) + candidates.size() * sizeof(Candidate) + events.size() * sizeof(CacheEvent) +
                     (keys.size() + values.size() + written_keys.size() + written_values.size() + rewritten_keys.size() +
                      rewritten_values.size()) *
-                        sizeof(float);
+                        sizeof(float) +
+                    codes.bytes();
   for (const LayerLayout& layout : layouts)
     sum += sizeof layout + layout.runs.size() * sizeof(SlotRun) + layout.pieces.size() * sizeof(StoragePiece);
   for (const auto& [layer, trace] : traces) sum += trace.bytes();

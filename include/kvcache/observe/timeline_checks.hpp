@@ -5,6 +5,7 @@
 #include <climits>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -128,9 +129,26 @@ inline void check_step(const StepRecord& step, int index, const TimelineAbout& a
     check_range(where, "the first position of rewritten rows", rows.first_position, 0, length - 1);
     check_range(where, "the number of rewritten rows", rows.rows, 1, std::int64_t(length) - rows.first_position);
   }
+  for (const CodedRows& rows : step.codes.runs) {
+    check_range(where, "the layer of coded rows", rows.layer, 0, about.config.layers - 1);
+    check_range(where, "the first position of coded rows", rows.first_position, 0, length - 1);
+    check_range(where, "the number of coded rows", rows.rows, 1, std::int64_t(length) - rows.first_position);
+    for (const CodeFormat* format : {&rows.keys, &rows.values})
+      check_range(where, "the numbers that share a scale", format->share, 0,
+                  format->has_codes() ? about.config.head_dim : 0);
+  }
   check(step.layouts.size() == 1 || int(step.layouts.size()) == about.config.layers, where, " has ",
         step.layouts.size(), " layouts; it must have one for each of ", about.config.layers, " layers, or one for all");
   for (const LayerLayout& layout : step.layouts) check_layout(layout, length, where);
+}
+
+/// Errors: codes that are no whole numbers of 16 bits. (Scales and minima may be any.)
+inline void check_codes(std::span<const StepRecord> steps, const std::string& where) {
+  for (const StepRecord& step : steps)
+    for (const StepCodes::Side* side : {&step.codes.keys, &step.codes.values})
+      for (const float code : side->codes)
+        check(code >= INT16_MIN && code <= UINT16_MAX && code == std::floor(code), where, ": step ", step.index,
+              ": a code is ", code, "; it must be a whole number from ", INT16_MIN, " to ", UINT16_MAX);
 }
 
 /// Errors: compared steps out of order, of steps that the timeline does not have, or with numbers that none can have.

@@ -97,13 +97,24 @@ struct Fields<RewrittenRows> {
   }
 };
 template <>
+struct Fields<CodeFormat> {
+  static void list(auto&& each, auto& f) { each("name", f.name), each("share", f.share); }
+};
+template <>
+struct Fields<CodedRows> {
+  static void list(auto&& each, auto& r) {
+    each("layer", r.layer), each("first_position", r.first_position), each("rows", r.rows);
+    each("keys", r.keys), each("values", r.values);
+  }
+};
+template <>
 struct Fields<StepRecord> {  // but keys, values and traces: those are tensors
   static void list(auto&& each, auto& s) {
     each("index", s.index), each("token", s.token), each("tokens_fed", s.tokens_fed);
     each("tokens_reused", s.tokens_reused), each("seconds", s.seconds), each("work", s.work), each("memory", s.memory);
     each("candidates", s.candidates), each("events", s.events), each("layouts", s.layouts);
     each("first_position", s.first_position), each("rows", s.rows), each("spelling", s.spelling);
-    each("rewritten", s.rewritten);
+    each("rewritten", s.rewritten), each("coded", s.codes.runs);
   }
 };
 template <>

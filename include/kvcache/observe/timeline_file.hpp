@@ -5,12 +5,14 @@
 //   t["keys"]                        # [layers, kv_heads, positions, head_dim]; "values" likewise
 //   t["written_keys"]                # the same as they were given to a cache that rounds; not in every file
 //   t["rewritten_keys"]              # [rows, kv_heads, head_dim]: rows that were packed later, step after step
+//   t["key_codes"]                   # [rows, kv_heads, head_dim]: what lies in a cache that rounds, in the order of
+//                                    # "coded" in the text below; key = minimum + scale * code
+//   t["key_scales"]                  # of each row [kv_heads, ranges]; "key_minima" and those of the values likewise
 //   t["attention.3"]                 # [q_heads, ...]: of each query, at position p, its p + 1 weights; -1: not kept
 //   t["stages.3.after_feed_forward"] # [steps, hidden]: the newest token; other stages by the names of model/stage.hpp
 //
 // All else is JSON text in the header's __metadata__, under "timeline": also the comparison with and without the cache,
-// if there was one. Attention and stages are there for each layer
-// that was recorded in every step.
+// if there was one. Attention and stages are there for each layer that was recorded in every step.
 #pragma once
 
 #include <algorithm>
@@ -26,70 +28,14 @@
 #include "kvcache/observe/timeline.hpp"
 #include "kvcache/observe/timeline_checks.hpp"
 #include "kvcache/observe/timeline_fields.hpp"
+#include "kvcache/observe/timeline_tensors.hpp"
 
 namespace kvcache {
 
 namespace detail {
 
 inline constexpr const char* timeline_format = "kvcache timeline";
-inline constexpr const char* timeline_version = "2";
-
-/// Calls visit(name, shape, heads, numbers, part) for every tensor of a timeline. A step holds its part head by head,
-/// [heads, numbers(step)], in part(step); in the file the steps lie side by side, [heads, numbers of all steps], so
-/// that each head's story is one run of numbers. `steps` have rows, and traces of `layers`;
-/// `written`: also the rows as they were given to the cache.
-void list_tensors(const ModelConfig& c, const auto& steps, const std::vector<int>& layers, bool written, auto&& visit) {
-  using Shape = std::vector<std::size_t>;
-  const auto size = [](auto number) { return std::size_t(number); };
-  const std::size_t dim = size(c.head_dim), q_heads = size(c.q_heads), kv_heads = size(c.kv_heads);
-  const auto row_numbers = [dim](const StepRecord& step) { return std::size_t(step.rows) * dim; };
-  const auto weight_numbers = [](const StepRecord& step) {
-    return AttentionWeights::size_of_head(step.first_position, step.rows);
-  };
-  const auto rewritten_rows = [](const StepRecord& step) {
-    std::size_t rows = 0;
-    for (const RewrittenRows& r : step.rewritten) rows += std::size_t(r.rows);
-    return rows;
-  };
-  const auto rewritten_numbers = [=](const StepRecord& step) { return rewritten_rows(step) * kv_heads * dim; };
-  std::size_t positions = 0, weights = 0, rewritten = 0;
-  for (const StepRecord& step : steps)
-    positions += size(step.rows), weights += weight_numbers(step), rewritten += rewritten_rows(step);
-
-  const Shape rows{size(c.layers), kv_heads, positions, dim};
-  visit(
-      "keys", rows, size(c.layers) * kv_heads, row_numbers, [](auto& step) -> auto& { return step.keys; });
-  visit(
-      "values", rows, size(c.layers) * kv_heads, row_numbers, [](auto& step) -> auto& { return step.values; });
-  if (written) {
-    visit(
-        "written_keys", rows, size(c.layers) * kv_heads, row_numbers,
-        [](auto& step) -> auto& { return step.written_keys; });
-    visit(
-        "written_values", rows, size(c.layers) * kv_heads, row_numbers,
-        [](auto& step) -> auto& { return step.written_values; });
-  }
-  if (rewritten > 0) {
-    const Shape shape{rewritten, kv_heads, dim};
-    visit(
-        "rewritten_keys", shape, 1, rewritten_numbers, [](auto& step) -> auto& { return step.rewritten_keys; });
-    visit(
-        "rewritten_values", shape, 1, rewritten_numbers, [](auto& step) -> auto& { return step.rewritten_values; });
-  }
-  for (const int layer : layers) {
-    const auto trace = [layer](auto& step) -> auto& { return step.traces.find(layer)->second; };
-    visit(
-        "attention." + std::to_string(layer), Shape{q_heads, weights}, q_heads,
-        weight_numbers, [trace](auto& step) -> auto& { return trace(step).attention.numbers; });
-    for (std::size_t s = 0; s < stage_count; ++s) {
-      const std::size_t width = size(stage_size(c, Stage(s)));
-      visit(
-          "stages." + std::to_string(layer) + "." + names_of(Stage())[s], Shape{steps.size(), width}, 1,
-          [width](const StepRecord&) { return width; },
-          [ trace, s ](auto& step) -> auto& { return trace(step).stages[s]; });
-    }
-  }
-}
+inline constexpr const char* timeline_version = "3";
 
 /// Is everything there that the file has room for?
 inline bool is_complete(const LayerTrace& trace, const StepRecord& step, const ModelConfig& config) {
@@ -110,29 +56,6 @@ inline std::vector<int> complete_layers(const ModelConfig& config, std::span<con
         }))
       layers.push_back(layer);
   return layers;
-}
-
-/// [heads, numbers of all steps], from each step's [heads, numbers(step)].
-std::vector<float> side_by_side(std::span<const StepRecord> steps, std::size_t heads, const auto& numbers,
-                                const auto& part) {
-  std::vector<float> joined;
-  for (std::size_t head = 0; head < heads; ++head)
-    for (const StepRecord& step : steps) {
-      const auto first = part(step).begin() + std::ptrdiff_t(head * numbers(step));
-      joined.insert(joined.end(), first, first + std::ptrdiff_t(numbers(step)));
-    }
-  return joined;
-}
-/// The way back.
-void hand_out(const Tensor& tensor, std::vector<StepRecord>& steps, std::size_t heads, const auto& numbers,
-              const auto& part) {
-  for (StepRecord& step : steps) part(step).resize(heads * numbers(step));
-  const std::byte* from = tensor.bytes.data();
-  for (std::size_t head = 0; head < heads; ++head)
-    for (StepRecord& step : steps) {
-      read_numbers(tensor.format, from, numbers(step), part(step).data() + head * numbers(step));
-      from += numbers(step) * sizeof(float);
-    }
 }
 
 /// Errors: what check_about and check_step refuse; rows that are missing; more steps than tokens asked for.
@@ -202,6 +125,7 @@ inline void save_run(const Timeline& timeline, const Comparison& comparison, con
   const TimelineAbout& about = timeline.about();
   const std::span<const StepRecord> steps = timeline.records();
   detail::check_timeline(about, steps, where);
+  detail::check_codes(steps, where);
   std::vector<TensorToWrite> tensors;
   detail::list_tensors(
       about.config, steps, detail::complete_layers(about.config, steps),
@@ -241,6 +165,7 @@ inline SavedRun load_run(const std::filesystem::path& path) {
   detail::check_timeline(about, steps, file.path());
   detail::check_compared(compared, int(steps.size()), about.config.vocab, file.path());
   detail::read_tensors(file, about.config, steps);
+  detail::check_codes(steps, file.path());
   SavedRun run{Timeline(std::move(about)), {}};
   for (StepRecord& step : steps) run.timeline.add(std::move(step));
   for (const ComparedStep& step : compared) run.comparison.add(step);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kvcache/decode/generate.hpp"
+#include "kvcache/observe/read_codes.hpp"
 #include "kvcache/observe/read_rows.hpp"
 #include "kvcache/observe/timeline.hpp"
 #include "kvcache/observe/traced_cache.hpp"
@@ -17,6 +18,7 @@ struct TraceOptions {
   int layer = 0;
   int candidates = 5;
   bool written_rows = false;  // also keys and values as they were given to the cache
+  bool codes = false;         // also how rows lie in the cache, where it does not keep numbers as they are
   int fork_at = 0;            // above 0: before this step another text goes on from here, and its pages stay shared
 };
 
@@ -153,6 +155,8 @@ class TracedDecoding {
       record.layouts.resize(1);
     read_new_rows(record);
     if (trace_.written_rows) take_written_rows(record);
+    for (int l = 0; l < config_.layers && trace_.codes; ++l)
+      codes_.read(cache_, l, record.first_position, record.rows, record.codes);
     for (const CacheEvent& event : record.events)
       if (event.kind == CacheEvent::Kind::packed && record.tokens_fed == record.rows) read_packed_rows(event, record);
     return record;
@@ -194,6 +198,7 @@ class TracedDecoding {
     const int rows = std::min(event.rows, record.first_position - event.first_position);
     if (rows <= 0) return;  // all are new
     record.rewritten.push_back({event.layer, event.first_position, rows});
+    if (trace_.codes) codes_.read(cache_, event.layer, event.first_position, rows, record.codes);
     keys_.resize(rows, config_.head_dim), values_.resize(rows, config_.head_dim);
     const std::size_t first = record.rewritten_keys.size(), row_size = std::size_t(config_.kv_heads * config_.head_dim);
     for (auto* side : {&record.rewritten_keys, &record.rewritten_values})
@@ -212,10 +217,11 @@ class TracedDecoding {
   TraceOptions trace_;
   std::optional<Cache> other_text_;  // that shares pages with this one
   TracedCache<Cache> cache_;
-  Decoding<Scalar, TracedCache<Cache>> decoding_;
+  Decoding<Transformer<Scalar>, TracedCache<Cache>> decoding_;
   detail::Recorder<TracedCache<Cache>> recorder_;
   RowReader<Scalar> reader_;
   Matrix<Scalar> keys_, values_;  // what the reader wrote last
+  CodeReader codes_;
   std::span<const Scalar> logits_;
   int prompt_length_, recorded_ = 0;  // positions
 };

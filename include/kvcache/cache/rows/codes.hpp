@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kvcache/cache/row_codes.hpp"
 #include "kvcache/core/matrix.hpp"
 
 namespace kvcache {
@@ -42,6 +43,12 @@ void unpack_codes(int count, const std::byte* bytes, auto&& put) {
   for (int part = 0; part < 8 / bits; ++part)
     for (int j = 0; j < n; ++j) put(part * n + j, float((numbers[j] >> (part * bits)) & ((1 << bits) - 1)));
 }
+/// Adds the codes themselves, for observers.
+inline void list_codes(int count, int bits, const std::byte* bytes, RowCodes& to) {
+  const int n = code_bytes(count, bits);
+  for (int k = 0; k < count; ++k)
+    to.codes.push_back(float(std::to_integer<int>(bytes[k % n]) >> (k / n * bits) & ((1 << bits) - 1)));
+}
 
 /// A row with a range for each 32 numbers: [groups] of CodeRange and its codes.
 inline constexpr int code_group = 32;
@@ -70,6 +77,17 @@ void unpack_code_row(const std::byte* row, int head_dim, float* numbers) {
       unpack_codes<bits>(code_group, row + sizeof range, put);  // a count that the compiler knows
     else
       unpack_codes<bits>(count, row + sizeof range, put);
+    row += sizeof range + std::size_t(code_bytes(count, bits));
+  }
+}
+inline void list_code_row(const std::byte* row, int head_dim, int bits, RowCodes& to) {
+  to.format.share = std::min(code_group, head_dim);
+  for (int first = 0; first < head_dim; first += code_group) {
+    const int count = std::min(code_group, head_dim - first);
+    CodeRange range;
+    std::memcpy(static_cast<void*>(&range), row, sizeof range);
+    to.scales.push_back(float(range.step)), to.minima.push_back(float(range.minimum));
+    list_codes(count, bits, row + sizeof range, to);
     row += sizeof range + std::size_t(code_bytes(count, bits));
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <string>
 
 #include "kvcache/cache/rows/codes.hpp"
 #include "kvcache/cache/rows/row_products.hpp"
@@ -22,6 +23,10 @@ inline std::size_t kivi_group_bytes(KiviSide side, int group, int head_dim) {
   if (!side.per_channel) return std::size_t(group) * code_row_bytes(head_dim, side.bits);
   const int codes = group * code_bytes(head_dim, side.bits);
   return 2 * sizeof(Eigen::half) * std::size_t(head_dim) + std::size_t(codes + codes % 2);
+}
+
+inline std::string in_words(KiviSide side) {
+  return std::to_string(side.bits) + (side.per_channel ? " bits a channel" : " bits a token");
 }
 
 namespace detail {
@@ -52,6 +57,15 @@ void unpack_channels(const std::byte* from, int first, int rows, int head_dim, f
     unpack_codes<bits>(head_dim, codes + (first + r) * code_bytes(head_dim, bits),
                        [&](int d, float code) { numbers[d] = minimum[d] + step[d] * code; });
 }
+/// The codes of one row of a group, for observers. All rows of the group share the range of each channel.
+inline void list_channel_codes(const std::byte* from, int row, int head_dim, int bits, RowCodes& to) {
+  const auto* minima = reinterpret_cast<const Eigen::half*>(from);
+  to.format.share = 1;
+  for (int d = 0; d < head_dim; ++d)
+    to.minima.push_back(float(minima[d])), to.scales.push_back(float(minima[head_dim + d]));
+  from += 2 * sizeof(Eigen::half) * std::size_t(head_dim);
+  list_codes(head_dim, bits, from + row * code_bytes(head_dim, bits), to);
+}
 
 /// Slots [first, first + rows) of one side of one head. Those before `packed` lie in groups; the others in a ring of
 /// whole rows, slot s at s % ring.
@@ -79,8 +93,22 @@ struct KiviRun {
       product(MatrixIn<float>(numbers, n, head_dim, Eigen::OuterStride<>(head_dim)), slot - first);
     }
   }
+  void codes(int row, RowCodes& to) const {
+    to.clear();
+    const int slot = first + row;
+    if (slot >= packed) return;  // whole: the numbers lie there as they are
+    to.format.name = "kivi, " + in_words(side);
+    if (side.per_channel)
+      list_channel_codes(group_of(slot), slot % group, head_dim, side.bits, to);
+    else
+      list_code_row(group_of(slot) + std::size_t(slot % group) * code_row_bytes(head_dim, side.bits), head_dim,
+                    side.bits, to);
+  }
 
  private:
+  const std::byte* group_of(int slot) const {
+    return groups + std::size_t(slot / group) * kivi_group_bytes(side, group, head_dim);
+  }
   void unpack(int slot, int n, float* numbers) const {  // rows of one group
     switch (side.bits) {
       case 2:
@@ -93,7 +121,7 @@ struct KiviRun {
   }
   template <int bits>
   void unpack(int slot, int n, float* numbers) const {
-    const std::byte* from = groups + std::size_t(slot / group) * kivi_group_bytes(side, group, head_dim);
+    const std::byte* from = group_of(slot);
     if (side.per_channel) return unpack_channels<bits>(from, slot % group, n, head_dim, numbers);
     for (int r = 0; r < n; ++r)
       unpack_code_row<bits>(from + std::size_t(slot % group + r) * code_row_bytes(head_dim, bits), head_dim,

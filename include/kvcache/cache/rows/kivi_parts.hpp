@@ -24,11 +24,8 @@ struct KiviOptions {
 namespace detail {
 
 inline std::string in_words(const KiviOptions& o) {
-  const auto side = [](KiviSide side) {
-    return std::to_string(side.bits) + (side.per_channel ? " bits a channel" : " bits a token");
-  };
-  return "kivi: " + side(o.keys) + " and " + side(o.values) + ", groups of " + std::to_string(o.group) + ", " +
-         std::to_string(o.residual) + " whole";
+  return "kivi: " + kvcache::in_words(o.keys) + " and " + kvcache::in_words(o.values) + ", groups of " +
+         std::to_string(o.group) + ", " + std::to_string(o.residual) + " whole";
 }
 
 /// The newest rows of one layer, in a ring: slot s at s % ring. When `residual + group` of them are whole, the next one

@@ -63,6 +63,6 @@ class KiviRows {
   detail::KiviTail tail_;
 };
 
-static_assert(SavableGroups<KiviRows> && !SlotRows<KiviRows>);
+static_assert(SavableGroups<KiviRows> && !SlotRows<KiviRows> && CodedBlock<KiviRows::Block>);
 
 }  // namespace kvcache

@@ -37,6 +37,12 @@ struct PackedRun {
   PackedRun slice(int first, int count) const {
     return {bytes + std::size_t(first) * format->row_bytes(head_dim), format, count, head_dim};
   }
+  void codes(int row, RowCodes& to) const {
+    to.clear();
+    if (!format->codes) return;
+    to.format.name = format->name;
+    format->codes(slice(row, 1).bytes, head_dim, to);
+  }
   /// Calls product(rows as floats, first) for pieces of the rows, unpacked on the stack.
   template <class Scalar>
   void for_each_piece(auto&& product) const {
@@ -128,6 +134,6 @@ using AnyRows = PackedRows<ChosenFormats>;
 using Int8Rows = PackedRows<FixedFormats<row_formats::int8>>;
 using Int4Rows = PackedRows<FixedFormats<row_formats::int4>>;
 
-static_assert(StorableRows<AnyRows> && StorableRows<Int8Rows> && StorableRows<Int4Rows>);
+static_assert(StorableRows<AnyRows> && StorableRows<Int8Rows> && StorableRows<Int4Rows> && CodedBlock<AnyRows::Block>);
 
 }  // namespace kvcache

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/row_codes.hpp"
 #include "kvcache/cache/rows/row_products.hpp"
 
 namespace kvcache {
@@ -14,6 +15,13 @@ struct Positions {
   int operator[](int row) const { return stored ? stored[row] : first + row; }
   Positions from(int row) const { return {first + row, stored ? stored + row : nullptr}; }
 };
+
+namespace detail {
+template <class R>
+concept RowsWithCodes = requires(const R& rows, int row, RowCodes& to) {
+  rows.codes(row, to);
+};
+}  // namespace detail
 
 /// Anything with rows, slice() and for_each_piece() can stand for the rows, such as detail::StoredRows<float>; keys and
 /// values may be written differently. Row r lies in slot first_slot + r.
@@ -37,6 +45,9 @@ struct RowBlock {
   void accumulate(MatrixIn<Scalar> weights, MatrixOut<Scalar> output) const {
     detail::accumulate_rows(weights, values, output);
   }
+  /// How row r is stored; for observers.
+  void key_codes(int r, RowCodes& to) const requires detail::RowsWithCodes<KeyRows> { keys.codes(r, to); }
+  void value_codes(int r, RowCodes& to) const requires detail::RowsWithCodes<ValueRows> { values.codes(r, to); }
 };
 
 static_assert(HostBlock<RowBlock<float, detail::StoredRows<float>>>);

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "kvcache/cache/row_codes.hpp"
+#include "kvcache/cache/rows/number_codes.hpp"
 #include "kvcache/core/check.hpp"
 #include "kvcache/math/packed_formats.hpp"
 #include "kvcache/math/quantise.hpp"
@@ -12,8 +14,8 @@
 namespace kvcache {
 
 /// Rows of one format lie one after another, row_bytes(head_dim) each, and carry their own scales: so rows move as
-/// bytes, and a format is three functions. They are known when the program is compiled (FixedFormats) or chosen when it
-/// runs (ChosenFormats), see packed_rows.hpp.
+/// bytes, and a format is three functions, and a fourth for who watches. They are known when the program is compiled
+/// (FixedFormats) or chosen when it runs (ChosenFormats), see packed_rows.hpp.
 struct RowFormat {
   const char* name;
   const char* what;  // for people
@@ -23,6 +25,8 @@ struct RowFormat {
   /// `rows` rows one after another: numbers [rows, head_dim].
   void (*unpack)(const std::byte* bytes, int rows, int head_dim, float* numbers);
   bool is_f32 = false;  // such rows are read where they lie
+  /// Adds what lies in one row, codes and scales, for people to see. Null: nothing is shown.
+  void (*codes)(const std::byte* row, int head_dim, RowCodes& to) = nullptr;
 };
 
 namespace detail {
@@ -62,16 +66,23 @@ inline void unpack_int8(const std::byte* bytes, int rows, int head_dim, float* n
     for (int d = 0; d < head_dim; ++d) numbers[d] = scale * float(codes[d]);
   }
 }
+inline void int8_codes(const std::byte* row, int head_dim, RowCodes& to) {
+  float scale;
+  std::memcpy(&scale, row + head_dim, sizeof scale);
+  to.format.share = head_dim;
+  to.scales.push_back(scale), to.minima.push_back(0);
+  for (int d = 0; d < head_dim; ++d) to.codes.push_back(float(std::to_integer<std::int8_t>(row[d])));
+}
 
 template <NumberFormat format>
 inline constexpr RowFormat number_rows(const char* name, const char* what) {
-  return {name,
-          what,
-          block_numbers(format),
-          numbers_row_bytes<format>,
-          pack_numbers<format>,
-          unpack_numbers<format>,
-          format == NumberFormat::f32};
+  RowFormat rows{
+      name, what, block_numbers(format), numbers_row_bytes<format>, pack_numbers<format>, unpack_numbers<format>};
+  if constexpr (format == NumberFormat::f32)
+    rows.is_f32 = true;
+  else
+    rows.codes = number_codes<format>;
+  return rows;
 }
 
 }  // namespace detail
@@ -86,7 +97,9 @@ inline constexpr RowFormat f32 = detail::number_rows<NumberFormat::f32>("f32", "
                                    1,
                                    detail::int8_row_bytes,
                                    detail::pack_int8,
-                                   detail::unpack_int8},
+                                   detail::unpack_int8,
+                                   false,
+                                   detail::int8_codes},
                            int4 = detail::number_rows<NumberFormat::q4_1>(
                                "int4", "codes from 0 to 15; a scale and a minimum, f16, for 32 numbers (GGUF's Q4_1)"),
                            q8_0 = detail::number_rows<NumberFormat::q8_0>(

@@ -1,0 +1,13 @@
+#include "common/device_model.hpp"
+
+namespace kvcache {
+
+std::vector<DeviceInfo> list_devices() { return {}; }
+
+std::unique_ptr<DeviceModel> make_device_model(const Model<float>&, bool) {
+  fail(
+      "no GPU can be used: this program was built without CUDA. Build it where nvcc is found (cmake "
+      "-DKVCACHE_ENABLE_CUDA=ON), or leave --device out");
+}
+
+}  // namespace kvcache
