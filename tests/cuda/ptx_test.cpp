@@ -330,7 +330,7 @@ const Fault faults[] = {
 struct Noticed {
   int planted = 0, noticed = 0;
 };
-/// Plants each fault in one instruction of those that the case carries out. A few change nothing, such as a + that
+/// Plants each fault in one instruction of those that the case carries out. Some may change nothing, such as a + that
 /// adds 0, or a weight of a head that is not there.
 Noticed plant(Case& c, const ptx::Module& module, const Numbers& right) {
   const std::string kernel = interpreted.kernel;
