@@ -86,26 +86,32 @@ struct Text {
 
 }  // namespace
 
+struct Heads {
+  int kv_heads, group, dim;
+};
+
 TEST_CASE("one query: MHA, GQA and MQA, heads of any width, texts split into any parts") {
-  for (const auto& [kv_heads, group, dim] : {std::tuple{2, 1, 8}, {2, 3, 64}, {1, 6, 100}, {1, 2, 128}, {1, 1, 256}})
+  for (const Heads& heads : {Heads{2, 1, 8}, {2, 3, 64}, {1, 6, 100}, {1, 2, 128}, {1, 1, 256}})
     for (const int rows : {1, 9, 70})
       for (const int blocks : {1, 8}) {
-        CAPTURE(dim);
+        CAPTURE(heads.dim);
         CAPTURE(rows);
         CAPTURE(blocks);
-        Text text(kv_heads, group, dim, rows);
-        const auto queries = random_floats(std::size_t(kv_heads * group * dim), text.random, 2);
+        Text text(heads.kv_heads, heads.group, heads.dim, rows);
+        const auto queries = random_floats(std::size_t(heads.kv_heads * heads.group * heads.dim), text.random, 2);
         CHECK(worst(text.attended(queries, 1, rows - 1, blocks), text.expected(queries, 1, rows - 1)) < 2e-6);
       }
 }
 
 TEST_CASE("many queries: each sees its own row and those before, not one more") {
-  for (const auto& [kv_heads, group, dim] : {std::tuple{2, 1, 8}, {2, 3, 36}, {1, 2, 128}})
-    for (const auto& [rows, tokens] : {std::pair{2, 2}, {9, 9}, {45, 13}, {70, 3}}) {
-      CAPTURE(dim);
+  for (const Heads& heads : {Heads{2, 1, 8}, {2, 3, 36}, {1, 2, 128}})
+    for (const auto& lengths : {std::pair{2, 2}, {9, 9}, {45, 13}, {70, 3}}) {
+      const int rows = lengths.first, tokens = lengths.second;
+      CAPTURE(heads.dim);
       CAPTURE(rows);
-      Text text(kv_heads, group, dim, rows);
-      const auto queries = random_floats(std::size_t(tokens * kv_heads * group * dim), text.random, 2);
+      Text text(heads.kv_heads, heads.group, heads.dim, rows);
+      const auto queries =
+          random_floats(std::size_t(tokens * heads.kv_heads * heads.group * heads.dim), text.random, 2);
       CHECK(worst(text.attended(queries, tokens, rows - tokens), text.expected(queries, tokens, rows - tokens)) < 2e-6);
     }
 }

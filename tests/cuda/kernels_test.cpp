@@ -33,7 +33,11 @@ std::vector<double> product(const std::vector<float>& weight, const std::vector<
 
 TEST_CASE("products of one token and of many are the textbook's, in f32 and f16 weights, added or not") {
   Random random(1);
-  for (const auto& [tokens, outputs, inputs] : {std::tuple{1, 9, 20}, {1, 130, 260}, {2, 5, 4}, {70, 66, 36}}) {
+  struct Sizes {
+    int tokens, outputs, inputs;
+  };
+  for (const Sizes& sizes : {Sizes{1, 9, 20}, {1, 130, 260}, {2, 5, 4}, {70, 66, 36}}) {
+    const int tokens = sizes.tokens, outputs = sizes.outputs, inputs = sizes.inputs;
     CAPTURE(tokens);
     auto weight = random_floats(std::size_t(outputs * inputs), random),
          bias = random_floats(std::size_t(outputs), random), x = random_floats(std::size_t(tokens * inputs), random),

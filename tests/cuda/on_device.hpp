@@ -46,8 +46,10 @@ auto in_each_order(Run&& run) {
     REQUIRE(other.size() == first.size());
     CHECK(std::memcmp(other.data(), first.data(), first.size() * sizeof(first[0])) == 0);
   };
+#if !defined(SIMT_ASAN)  // which is slow, and looks at memory, not at orders
   again(simt::order::reverse, 1, 1);
   again(simt::order::random, 1, 7);
+#endif
   again(simt::order::random, 2, 8);
   return first;
 #endif

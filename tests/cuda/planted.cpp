@@ -14,7 +14,8 @@ template <bool past_shared, bool past_global, bool race>
 __global__ void add_up(const float* numbers, float* sum) {
   KVCACHE_SHARED(float, shared, [64]);
   const unsigned me = threadIdx.x;
-  shared[me + (past_shared && me == 63 ? 1 : 0)] = numbers[me + (past_global && me == 63 ? 1 : 0)];
+  float* cells = shared;  // through a pointer: the sanitizer must know the memory, not the type
+  cells[me + (past_shared && me == 63 ? 1 : 0)] = numbers[me + (past_global && me == 63 ? 1 : 0)];
   for (unsigned apart = 32; apart > 0; apart /= 2) {
     if (!race) __syncthreads();
     if (me < apart) shared[me] += shared[me + apart];
