@@ -59,7 +59,7 @@ CODES = ["observe/read_codes_test.cpp"]
 
 # Kernels of the GPU, on the CPU. (Missing barriers that change no result in any order of threads are the thread
 # sanitizer's to find: CTest's cuda_races.)
-GPU_KERNELS = ["cuda/kernels_test.cpp"]
+GPU_KERNELS = ["cuda/kernels_test.cpp", "cuda/cpu_side.cpp"]
 GPU_ATTENTION = ["cuda/attention_test.cpp"]
 GPU_MODEL = ["cuda/transformer_test.cpp"]
 
@@ -337,7 +337,7 @@ def plant(number, compiler, objects):
             return "NOT PLANTED: the header has changed"
         (include / "kvcache" / header).write_text(text.replace(old, new))
         flags = ["-std=c++20", "-O1", "-fopenmp", f"-I{include}", f"-I{TESTS}", f"-I{ROOT}", f"-I{ROOT}/cuda/shim", "-isystem", "/usr/include/eigen3",
-                 f'-DKVCACHE_GOLDENS="{TESTS}/goldens"', "-pthread"]
+                 f'-DKVCACHE_GOLDENS="{TESTS}/goldens"', f'-DKVCACHE_MODELS="{ROOT}/models"', "-pthread"]
         # Helpers are compiled anew only where the fault is in them; else those of the sound headers serve.
         own = [str(TESTS / t) for t in tests]
         helpers = dict(objects)

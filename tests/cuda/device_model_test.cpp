@@ -1,7 +1,9 @@
 // What programs see of a GPU: caches by name, generation, the proof, and sentences where something is missing.
 #include "common/device_model.hpp"
 
-#include "kvcache/kvcache.hpp"
+#include "kvcache/cache/contiguous_cache.hpp"
+#include "kvcache/decode/generate.hpp"
+#include "kvcache/decode/proof.hpp"
 #include "on_device.hpp"
 #include "small_models.hpp"
 

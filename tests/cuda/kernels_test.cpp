@@ -1,3 +1,4 @@
+#include "cuda/cpu_side.hpp"
 #include "kvcache/cuda/kernels/activate.cuh"
 #include "kvcache/cuda/kernels/append.cuh"
 #include "kvcache/cuda/kernels/argmax.cuh"
@@ -5,11 +6,8 @@
 #include "kvcache/cuda/kernels/norm.cuh"
 #include "kvcache/cuda/kernels/project.cuh"
 #include "kvcache/cuda/kernels/rope.cuh"
-#include "on_device.hpp"
-
-// The last: its row formats are compared with the CPU's.
-#include "kvcache/cache/rows/row_format.hpp"
 #include "kvcache/position/rope.hpp"
+#include "on_device.hpp"
 
 using namespace kvcache;
 using namespace kvcache::cuda;
@@ -184,16 +182,15 @@ TEST_CASE("rows are written byte for byte as the CPU writes them, to their slots
   const int tokens = 3, kv_heads = 2, dim = 36, slots = 7, first_slot = 2, stride = kv_heads * dim + 8;
   auto rows = random_floats(std::size_t(tokens * stride), random, 5);
   for (int d = 0; d < dim; ++d) rows[std::size_t(stride + d)] = 0;  // a row of zeros has no scale
-  const auto write = [&](auto row, const kvcache::RowFormat& same) {
+  const auto write = [&](auto row, const char* same) {
     using Row = decltype(row);
-    REQUIRE(Row::row_bytes(dim) == same.row_bytes(dim));
+    REQUIRE(Row::row_bytes(dim) == row_bytes_on_cpu(same, dim));
     const std::size_t row_bytes = Row::row_bytes(dim), head_bytes = slots * row_bytes;
     std::vector<unsigned char> expected(kv_heads * head_bytes, 0xab), before = expected;
     for (int t = 0; t < tokens; ++t)
       for (int h = 0; h < kv_heads; ++h)
-        same.pack(rows.data() + t * stride + h * dim, dim,
-                  reinterpret_cast<std::byte*>(expected.data() + std::size_t(h) * head_bytes +
-                                               std::size_t(first_slot + t) * row_bytes));
+        pack_row_on_cpu(same, rows.data() + t * stride + h * dim, dim,
+                        expected.data() + std::size_t(h) * head_bytes + std::size_t(first_slot + t) * row_bytes);
     const auto written = in_each_order([&] {
       Stream stream;
       const auto from = on_device(rows);
@@ -205,9 +202,9 @@ TEST_CASE("rows are written byte for byte as the CPU writes them, to their slots
     });
     CHECK(written == expected);
   };
-  write(F32Row{}, row_formats::f32);
-  write(F16Row{}, row_formats::f16);
-  write(Int8Row{}, row_formats::int8);
+  write(F32Row{}, "f32");
+  write(F16Row{}, "f16");
+  write(Int8Row{}, "int8");
 }
 
 TEST_CASE("activations are the textbook's") {

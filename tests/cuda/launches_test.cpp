@@ -1,7 +1,7 @@
 // How many kernels a step launches: the numbers that docs/cuda.md names.
+#include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
 #include "kvcache/cuda/transformer.cuh"
-#include "kvcache/kvcache.hpp"
 #include "on_device.hpp"
 #include "small_models.hpp"
 

@@ -1,9 +1,10 @@
 // The trained models, whole: the text that the CPU writes, from every policy that the device has.
+#include "cuda/cpu_side.hpp"
+#include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
 #include "kvcache/cuda/transformer.cuh"
-#include "kvcache/io.hpp"
-#include "kvcache/kvcache.hpp"
+#include "kvcache/model/transformer.hpp"
 #include "on_device.hpp"
 
 using namespace kvcache;
@@ -17,7 +18,7 @@ constexpr int prompt = 8, tokens = 32;
 /// agree to 1e-4.
 void write_the_same(const char* name, auto&& host_cache, auto&& device_cache) {
   CAPTURE(name);
-  const Model<float> model = load_model<float>(std::filesystem::path(KVCACHE_MODELS) / name);
+  const Model<float> model = trained_model(name);
   Stream stream;
   Transformer<float> host(model);
   DeviceTransformer<float> device(model, stream);
