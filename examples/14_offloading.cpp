@@ -61,5 +61,5 @@ int main() {
   };
   compare("pages of 16 tokens, all in memory", in_blocks);
   compare("all tokens in one piece of memory", in_one_piece);
-  std::printf("Other blocks are other sums: from the second block on they round differently, and that is all.\n");
+  std::printf("Where a row lies changes no bit: a step adds the rows in the order of the text.\n");
 }
