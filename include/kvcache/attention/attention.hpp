@@ -227,12 +227,13 @@ class Attention {
           ArrayIn<Scalar>(at(tile, i / group, column(kv_head, group, i, dim)), dim) / std::sqrt(Scalar(dim));
     auto scores = scratch.scores(m, row_tile_);
     Gathered<typename Cache::Block> gathered;
+    const bool future = cache.length(layer) > first_position + 1;  // rows that not all queries may see
     int visited = 0;
     cache.for_each_block(layer, kv_head, [&](const auto& whole) {
       const int before = std::exchange(visited, visited + whole.rows());
       int visible = std::min(whole.rows(), rows.end - before);
       // Trailing rows that stand after the last query need no look.
-      while (visible > 0 && whole.position(visible - 1) >= first_position + tokens) --visible;
+      while (future && visible > 0 && whole.position(visible - 1) >= first_position + tokens) --visible;
       const int begin = std::max(0, rows.begin - before);
       const bool gap = whole.position_gap != 0 && rope_ && begin < visible;
       if (gap) turn_back(scratch, queries, whole.position_gap, turned);
@@ -241,7 +242,7 @@ class Attention {
         const auto block = whole.slice(first, count);
         auto part = out(scores.middleCols(gathered.rows, count));
         block.score(in(gap ? turned : queries), part);
-        mask_the_future(block, group, first_position, part);
+        if (future) mask_the_future(block, group, first_position, part);
         if (all_scores.size() > 0) all_scores.middleCols(before + first, count) = part;
         gathered.add(block);
         if (gathered.rows == row_tile_ || gathered.is_full()) gathered.show(softmax, scores);

@@ -32,6 +32,10 @@ inline Floats load_and_look_ahead(const float* from) {
   return load_floats(from);
 }
 inline void store_floats(Floats floats, float* to) { std::memcpy(to, &floats, sizeof floats); }
+template <int count>
+void store_first(Floats floats, float* to) {
+  std::memcpy(to, &floats, count * sizeof(float));
+}
 /// Number `lane` of two vectors in a row.
 template <int lane>
 [[gnu::always_inline]] inline float lane_of(Floats a, Floats b) {
@@ -67,10 +71,12 @@ inline constexpr int tile_tokens = lanes == 16 ? 6 : 3, tile_outputs = lanes == 
 /// Rows of x and of W both lie in order, so a tile is `tokens` times `outputs` dot products side by side: each vector
 /// that is loaded is used several times.
 template <int tokens, int outputs>
-void multiply_tile(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<float> y, Eigen::Index token, Eigen::Index output) {
+void multiply_tile(const MatrixIn<float>& x, const MatrixIn<float>& w, MatrixOut<float>& y, Eigen::Index token,
+                   Eigen::Index output) {
   const Eigen::Index inputs = x.cols(), x_step = x.outerStride(), w_step = w.outerStride();
   const float *from = at(x, token, 0), *row = at(w, output, 0);
-  Floats sums[tokens][std::bit_ceil(unsigned(outputs))] = {};
+  constexpr int padded = int(std::bit_ceil(unsigned(outputs)));
+  Floats sums[tokens][padded] = {};
   Eigen::Index i = 0;
   for (; i + lanes <= inputs; i += lanes) {
     Floats weights[outputs];
@@ -80,18 +86,18 @@ void multiply_tile(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<float> y, Eig
       for (int o = 0; o < outputs; ++o) sums[t][o] += numbers * weights[o];
     }
   }
-  for (int t = 0; t < tokens; ++t) {
-    const Floats whole = sums_of<int(std::bit_ceil(unsigned(outputs)))>(sums[t]);
-    for (int o = 0; o < outputs; ++o) {
-      float sum = whole[o];
-      for (Eigen::Index rest = i; rest < inputs; ++rest) sum += from[t * x_step + rest] * row[o * w_step + rest];
-      y(token + t, output + o) = sum;
-    }
-  }
+  // Spelled out token by token: in a loop the sums would be written to memory and read again.
+  const auto store = [&]<int... t>(std::integer_sequence<int, t...>) {
+    (..., store_first<outputs>(sums_of<padded>(sums[t]), at(y, token + t, output)));
+  };
+  store(std::make_integer_sequence<int, tokens>());
+  for (; i < inputs; ++i)
+    for (int t = 0; t < tokens; ++t)
+      for (int o = 0; o < outputs; ++o) y(token + t, output + o) += from[t * x_step + i] * row[o * w_step + i];
 }
 /// All tokens with some rows of W, which stay in the first-level cache meanwhile.
 template <int outputs, int tokens = tile_tokens>
-void multiply_band(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<float> y, Eigen::Index output,
+void multiply_band(const MatrixIn<float>& x, const MatrixIn<float>& w, MatrixOut<float>& y, Eigen::Index output,
                    Eigen::Index token = 0) {
   for (; token + tokens <= x.rows(); token += tokens) multiply_tile<tokens, outputs>(x, w, y, token, output);
   if constexpr (tokens > 1)
@@ -99,7 +105,7 @@ void multiply_band(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<float> y, Eig
 }
 
 /// x [n, inputs], w [outputs, inputs], y [n, outputs].
-inline void multiply_few_tokens(MatrixIn<float> x, MatrixIn<float> w, MatrixOut<float> y) {
+inline void multiply_few_tokens(const MatrixIn<float>& x, const MatrixIn<float>& w, MatrixOut<float> y) {
   Eigen::Index output = 0;
   for (; output + tile_outputs <= w.rows(); output += tile_outputs) multiply_band<tile_outputs>(x, w, y, output);
   for (; output < w.rows(); ++output) multiply_band<1>(x, w, y, output);
@@ -114,7 +120,7 @@ inline bool are_few_tokens(Eigen::Index tokens, Eigen::Index inputs) {
 /// A tile of y: some rows, some vectors wide. Each number of b that is loaded is used for all of them, and each number
 /// of y is summed in the order of b's rows, however b is cut into pieces.
 template <int rows, int vectors>
-void add_weighted_tile(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<float> y, Eigen::Index row,
+void add_weighted_tile(const MatrixIn<float>& weights, const MatrixIn<float>& b, MatrixOut<float>& y, Eigen::Index row,
                        Eigen::Index column) {
   Floats sums[rows][vectors];
   for (int r = 0; r < rows; ++r)
@@ -130,15 +136,15 @@ void add_weighted_tile(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<flo
 }
 /// All rows of y, some vectors wide.
 template <int vectors, int rows = tile_tokens>
-void add_weighted_band(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<float> y, Eigen::Index column,
-                       Eigen::Index row = 0) {
+void add_weighted_band(const MatrixIn<float>& weights, const MatrixIn<float>& b, MatrixOut<float>& y,
+                       Eigen::Index column, Eigen::Index row = 0) {
   for (; row + rows <= y.rows(); row += rows) add_weighted_tile<rows, vectors>(weights, b, y, row, column);
   if constexpr (rows > 1)
     if (row < y.rows()) add_weighted_band<vectors, rows - 1>(weights, b, y, column, row);
 }
 
 /// y [n, columns] += weights [n, k] b [k, columns]: the sum of a few cached values, for few queries.
-inline void add_few_weighted_rows(MatrixIn<float> weights, MatrixIn<float> b, MatrixOut<float> y) {
+inline void add_few_weighted_rows(const MatrixIn<float>& weights, const MatrixIn<float>& b, MatrixOut<float> y) {
   Eigen::Index column = 0;
   for (; column + tile_outputs * lanes <= y.cols(); column += tile_outputs * lanes)
     add_weighted_band<tile_outputs>(weights, b, y, column);

@@ -44,7 +44,7 @@ struct StoredRows {
 /// scores [m, rows] = queries [m, head_dim] K^T.
 template <class Scalar, class Rows>
 void score_rows(const MatrixIn<Scalar>& queries, const Rows& stored, MatrixOut<Scalar>& scores) {
-  stored.template for_each_piece<Scalar>([&](MatrixIn<Scalar> rows, int first) {
+  stored.template for_each_piece<Scalar>([&](const MatrixIn<Scalar>& rows, int first) {
     if (queries.rows() > few)
       multiply_rows(queries, rows, out(scores.middleCols(first, rows.rows())));
     else if constexpr (std::same_as<Scalar, float>)
@@ -57,7 +57,7 @@ void score_rows(const MatrixIn<Scalar>& queries, const Rows& stored, MatrixOut<S
 /// output [m, head_dim] += weights [m, rows] V.
 template <class Scalar, class Rows>
 void accumulate_rows(const MatrixIn<Scalar>& weights, const Rows& stored, MatrixOut<Scalar>& output) {
-  stored.template for_each_piece<Scalar>([&](MatrixIn<Scalar> rows, int first) {
+  stored.template for_each_piece<Scalar>([&](const MatrixIn<Scalar>& rows, int first) {
     if (weights.rows() > few)
       add_weighted_rows(in(weights.middleCols(first, rows.rows())), rows, output);
     else if constexpr (std::same_as<Scalar, float>)
