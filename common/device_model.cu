@@ -3,6 +3,7 @@
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
+#include "kvcache/cuda/offloaded_cache.cuh"
 #include "kvcache/cuda/transformer.cuh"
 
 namespace kvcache {
@@ -45,9 +46,14 @@ class OnDevice final : public DeviceModel {
       const auto [page, pages] = pages_of(spec, capacity);
       return finished(PagedCache<Rows, Watch>(std::make_shared<PagePool<Rows>>(shape, pages, page, options), watch));
     }
-    fail("cache \"", spec.policy(),
-         "\" is not there on a device; take growing, preallocated, concatenating, window or ",
-         "paged, or leave --device out");
+    if (spec.policy() == "offloaded") {
+      cuda::DeviceOffload offload;
+      offload.block = spec.number("block", offload.block, 1);
+      offload.recent = spec.number("recent", offload.recent, 1);
+      return finished(cuda::DeviceOffloadedCache<Watch>(shape, offload, options, watch));
+    }
+    fail("cache \"", spec.policy(), "\" is not there on a device; take growing, preallocated, concatenating, window, ",
+         "paged or offloaded, or leave --device out");
   }
 
  private:

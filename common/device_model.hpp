@@ -35,8 +35,8 @@ class DeviceModel {
   virtual const ModelConfig& config() const = 0;
   virtual std::span<const float> step(DeviceCache& cache, std::span<const int> tokens) = 0;
   virtual const Work& work() const = 0;
-  /// As kvcache::make_cache, for what a device has: growing, preallocated, concatenating, window and paged, in f32, f16
-  /// or int8. Errors: other policies and formats.
+  /// As kvcache::make_cache, for what a device has: growing, preallocated, concatenating, window, paged and offloaded
+  /// (to the host's memory), in f32, f16 or int8. Errors: other policies and formats.
   virtual DeviceCache make_cache(std::string_view text, int capacity, MaybeObserver watch = {}) = 0;
   /// Kernels launched so far.
   virtual long launches() const = 0;

@@ -114,6 +114,10 @@ struct options {
   std::size_t stack_bytes = 64 * 1024;
   int devices = 1;
   std::size_t device_bytes = SIZE_MAX;  // more at once than that is refused, as by a device that is full
+  // Streams do what they are asked for at once, or, held, only when somebody waits for it. CUDA promises no order but
+  // that of waits, so a result must be the same either way.
+  bool hold_streams = false;              // those that wait for the default stream, and it for them
+  bool hold_independent_streams = false;  // those made with cudaStreamNonBlocking
 };
 inline options& config() {
   static options o;
@@ -929,81 +933,4 @@ inline int __ffs(int x) { return x ? std::countr_zero(static_cast<unsigned>(x)) 
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 
-// ------------------------------------------------------------------ the few runtime calls tests need
-using cudaError_t = int;
-using cudaStream_t = struct simt_stream*;
-inline constexpr cudaError_t cudaSuccess = 0;
-enum cudaMemcpyKind {
-  cudaMemcpyHostToHost,
-  cudaMemcpyHostToDevice,
-  cudaMemcpyDeviceToHost,
-  cudaMemcpyDeviceToDevice,
-  cudaMemcpyDefault
-};
-inline constexpr cudaError_t cudaErrorMemoryAllocation = 2;
-namespace simt {
-inline std::atomic<std::size_t> allocations_made{0};
-/// How often device memory was asked for.
-inline std::size_t device_allocations() { return allocations_made; }
-}  // namespace simt
-template <class T>
-cudaError_t cudaMalloc(T** p, std::size_t n) {
-  ++simt::allocations_made;
-  if (n > simt::config().device_bytes) return cudaErrorMemoryAllocation;
-  *p = static_cast<T*>(std::malloc(n ? n : 1));  // exact size, so that AddressSanitizer sees overruns
-  std::memset(static_cast<void*>(*p), 0xff, n);  // NaN pattern, like memory nobody wrote
-  return cudaSuccess;
-}
-inline cudaError_t cudaFree(void* p) {
-  std::free(p);
-  return cudaSuccess;
-}
-inline cudaError_t cudaMemcpy(void* d, const void* s, std::size_t n, cudaMemcpyKind) {
-  std::memcpy(d, s, n);
-  return cudaSuccess;
-}
-inline cudaError_t cudaMemset(void* d, int v, std::size_t n) {
-  std::memset(d, v, n);
-  return cudaSuccess;
-}
-inline cudaError_t cudaMemcpyAsync(void* d, const void* s, std::size_t n, cudaMemcpyKind k, cudaStream_t) {
-  return cudaMemcpy(d, s, n, k);
-}
-inline cudaError_t cudaStreamCreate(cudaStream_t* s) {
-  *s = nullptr;
-  return cudaSuccess;
-}
-inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-// One device, that is the CPU, or as many as a test says.
-struct cudaDeviceProp {
-  char name[256];
-  int multiProcessorCount;
-};
-enum cudaDeviceAttr { cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth };
-inline constexpr cudaError_t cudaErrorNoDevice = 100;
-inline cudaError_t cudaGetDeviceCount(int* count) {
-  *count = simt::config().devices;
-  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
-}
-inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
-  std::snprintf(p->name, sizeof p->name, "the CPU, as a device");
-  p->multiProcessorCount = 1;
-  return cudaSuccess;
-}
-inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
-  *value = 0;
-  return cudaSuccess;
-}
-inline cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* all_bytes) {
-  *free_bytes = *all_bytes = simt::config().device_bytes;
-  return cudaSuccess;
-}
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
-inline cudaError_t cudaGetLastError() { return cudaSuccess; }
-inline const char* cudaGetErrorString(cudaError_t e) {
-  return e == cudaSuccess         ? "no error"
-         : e == cudaErrorNoDevice ? "no CUDA-capable device is detected"
-                                  : "out of memory";
-}
+#include "runtime_host.hpp"

@@ -16,7 +16,8 @@ TEST_CASE("a text is written as on the CPU, with every cache that a device has, 
   GrowingCache<> cache(host.config().cache_shape());
   const auto prompt = some_tokens(6);
   const std::vector<int> expected = generate(host, cache, prompt, {.tokens = 12});
-  for (const char* name : {"growing", "preallocated", "concatenating", "paged:page=4", "window:sinks=1,recent=30"}) {
+  for (const char* name : {"growing", "preallocated", "concatenating", "paged:page=4", "window:sinks=1,recent=30",
+                           "offloaded:block=2,recent=3"}) {
     CAPTURE(name);
     DeviceCache there = device->make_cache(name, 20);
     CHECK(generate(*device, there, prompt, {.tokens = 12}) == expected);
@@ -54,8 +55,8 @@ TEST_CASE("what a device has not is refused with a sentence") {
   const auto device = make_device_model(model, false);
   CHECK_THROWS_WITH_AS(
       device->make_cache("heavy-hitter", 10),
-      "cache \"heavy-hitter\" is not there on a device; take growing, preallocated, concatenating, window "
-      "or paged, or leave --device out",
+      "cache \"heavy-hitter\" is not there on a device; take growing, preallocated, concatenating, window, "
+      "paged or offloaded, or leave --device out",
       Error);
   CHECK_THROWS_WITH_AS(device->make_cache("growing:format=int4", 10), doctest::Contains("f32 or f16 or int8"), Error);
   CHECK_THROWS_WITH_AS(device->make_cache("growing:pages=3", 10), doctest::Contains("unknown"), Error);

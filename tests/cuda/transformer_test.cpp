@@ -1,11 +1,13 @@
 #include "kvcache/cuda/transformer.cuh"
 
-#include <filesystem>
+#include <array>
+#include <cstring>
 
 #include "allocations.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
+#include "kvcache/cuda/offloaded_cache.cuh"
 #include "kvcache/model/transformer.hpp"
 #include "on_device.hpp"
 #include "small_models.hpp"
@@ -111,6 +113,103 @@ TEST_CASE("a forked text goes its own way, and the first does not notice") {
   CHECK(std::equal(logits.begin(), logits.end(), again.begin()));
   first.rewind(4);
   CHECK(first.length(0) == 4);
+}
+
+namespace {
+using Offloaded = DeviceOffloadedCache<>;
+
+/// With streams that do their work at once, or as late as they may: in each of the four ways that two kinds of streams
+/// can, or as a device does it.
+void with_streams_in_each_order(auto&& run) {
+#if defined(__CUDACC__)
+  run();
+#else
+  for (const bool held : {false, true})
+    for (const bool independent_held : {false, true}) {
+      CAPTURE(held);
+      CAPTURE(independent_held);
+      simt::config().hold_streams = held, simt::config().hold_independent_streams = independent_held;
+      run();
+    }
+  simt::config().hold_streams = simt::config().hold_independent_streams = false;
+#endif
+}
+}  // namespace
+
+TEST_CASE("older blocks lie in the host's memory, and come back in time, whichever stream is late") {
+  const auto difference = [](const Model<float>& model, DeviceOffload sizes, int prompt, int tokens) {
+    Paths paths(model);
+    return largest_difference(paths.device, paths.host, Offloaded(paths.shape(), sizes, paths.options()),
+                              GrowingCache<>(paths.shape()), prompt, tokens);
+  };
+  const Model<float> llama = random_model<float>(small_llama());
+  with_streams_in_each_order([&] {
+    CHECK(difference(llama, {4, 2}, 9, 24) < 1e-4);
+    CHECK(difference(llama, {1, 1}, 1, 8) < 1e-4);
+  });
+  CHECK(difference(llama, {4, 1}, 30, 40) < 1e-4);
+  CHECK(difference(llama, {64, 2}, 9, 40) < 1e-4);  // nothing leaves
+  CHECK(difference(random_model<float>(models_for_kernels()[0].config), {7, 3}, 1, 40) < 1e-4);
+}
+
+TEST_CASE("offloaded rows give the very bits that rows on the device give; moves are counted") {
+  const Model<float> model = random_model<float>(small_llama());
+  Paths paths(model);
+  const int layers = paths.shape().layers;
+  for (const DeviceFormat format : {DeviceFormat::f32, DeviceFormat::f16, DeviceFormat::int8}) {
+    Offloaded offloaded(paths.shape(), {4, 2}, paths.options(format));
+    GrowingCache<DeviceRows> growing(paths.shape(), 0, paths.options(format));
+    paths.device.step(offloaded, some_tokens(9)), paths.device.step(growing, some_tokens(9));
+    for (int i = 0; i < 20; ++i) {
+      const std::vector<int> token{i};
+      const auto a = paths.device.step(growing, token);
+      const std::vector<float> expected(a.begin(), a.end());
+      const auto b = paths.device.step(offloaded, token);
+      CHECK(std::memcmp(expected.data(), b.data(), b.size_bytes()) == 0);
+    }
+    // 29 tokens are 8 blocks of 4, of which 2 stay: 6 have left, at the lengths 9, 13, 17, 21 and 25, one or two each.
+    const auto traffic = offloaded.traffic();
+    CHECK(traffic.moved_out == 6 * layers);
+    CHECK(offloaded.memory().slow_bytes == std::size_t(6 * layers) * traffic.block_bytes);
+    CHECK(offloaded.memory().used_bytes == growing.memory().used_bytes);
+    // A block is late in the step in which it leaves, and where rooms have grown and are filled anew; else foreseen.
+    CHECK(traffic.late >= traffic.moved_out);
+    CHECK(traffic.brought_back > 5 * traffic.late);
+  }
+}
+
+TEST_CASE("an offloaded text that is rewound, cloned or cleared goes on as a text on the device does") {
+  const Model<float> model = random_model<float>(small_llama());
+  with_streams_in_each_order([&] {
+    Paths paths(model);
+    Offloaded offloaded(paths.shape(), {4, 2}, paths.options());
+    GrowingCache<DeviceRows> growing(paths.shape(), 0, paths.options());
+    const auto both = [&](auto& a, auto& b, std::vector<int> tokens) {
+      const auto one = paths.device.step(a, tokens);
+      const std::vector<float> expected(one.begin(), one.end());
+      const auto other = paths.device.step(b, tokens);
+      CHECK(std::memcmp(expected.data(), other.data(), other.size_bytes()) == 0);
+    };
+    both(growing, offloaded, some_tokens(30));
+    for (const int length : {27, 10, 8, 1}) {
+      CAPTURE(length);
+      auto copy = offloaded.clone();
+      auto same = growing.clone();
+      offloaded.rewind(length), growing.rewind(length);
+      both(growing, offloaded, {3});
+      both(growing, offloaded, {length});
+      both(same, copy, {7});
+      offloaded = std::move(copy), growing = std::move(same);
+      both(growing, offloaded, {length + 1});
+    }
+    offloaded.clear(), growing.clear();
+    both(growing, offloaded, some_tokens(12));
+  });
+  Stream stream;
+  CHECK_THROWS_WITH_AS(Offloaded({1, 1, 8}, {0, 1}, {.stream = &stream}),
+                       "DeviceOffloadedCache: blocks of 0 tokens, 1 of them on the device, asked for; each must be at "
+                       "least 1",
+                       Error);
 }
 
 TEST_CASE("halves as weights, and rounded rows, differ by rounding") {

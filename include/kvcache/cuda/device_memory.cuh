@@ -58,6 +58,33 @@ class DeviceMemory {
   std::size_t size_ = 0;
 };
 
+/// Memory of the host that stays where it is ("pinned"), so that the device can copy from and to it on its own, while
+/// host and device do other things. What is in new memory is not said.
+class PinnedMemory {
+ public:
+  /// Errors: the system has not so much memory left that it would pin.
+  explicit PinnedMemory(std::size_t bytes) : size_(bytes) {
+    if (cudaMallocHost(reinterpret_cast<void**>(&bytes_), bytes) != cudaSuccess) {
+      cudaGetLastError();
+      fail("CUDA: ", bytes, " bytes of pinned host memory asked for, which the system does not give");
+    }
+  }
+  PinnedMemory(PinnedMemory&& other) noexcept
+      : bytes_(std::exchange(other.bytes_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  PinnedMemory& operator=(PinnedMemory other) noexcept {
+    std::swap(bytes_, other.bytes_), std::swap(size_, other.size_);
+    return *this;
+  }
+  ~PinnedMemory() { cudaFreeHost(bytes_); }
+
+  unsigned char* data() const { return bytes_; }
+  std::size_t bytes() const { return size_; }
+
+ private:
+  unsigned char* bytes_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 /// Work space that grows to the largest asked for and stays, so that a warm step allocates nothing.
 template <class Number>
 class DeviceRoom {

@@ -58,6 +58,25 @@ class DeviceRows {
   Block block(int /*kv_head*/, int first_slot, int rows, int first_position) const {
     return {{keys_.data(), values_.data(), offset(1, 0), row(), options_.format}, first_slot, rows, first_position};
   }
+  /// Slots to pinned host memory, when it is the stream's turn: keys [kv_heads, slots, row], then values; and back.
+  void save(int first_slot, int slots, unsigned char* pinned, const Stream& stream) const {
+    const std::size_t width = std::size_t(slots) * row(), heads = std::size_t(shape_.kv_heads);
+    for (const auto* side : {&keys_, &values_}) {
+      check_cuda(cudaMemcpy2DAsync(pinned, width, side->data() + offset(0, first_slot), offset(1, 0), width, heads,
+                                   cudaMemcpyDeviceToHost, stream.handle()),
+                 "copying rows to the host");
+      pinned += width * heads;
+    }
+  }
+  void load(int first_slot, int slots, const unsigned char* pinned, const Stream& stream) {
+    const std::size_t width = std::size_t(slots) * row(), heads = std::size_t(shape_.kv_heads);
+    for (auto* side : {&keys_, &values_}) {
+      check_cuda(cudaMemcpy2DAsync(side->data() + offset(0, first_slot), offset(1, 0), pinned, width, width, heads,
+                                   cudaMemcpyHostToDevice, stream.handle()),
+                 "copying rows to the device");
+      pinned += width * heads;
+    }
+  }
   int slots() const { return slots_; }
   std::size_t bytes_per_slot() const { return 2 * std::size_t(shape_.kv_heads) * row(); }
 

@@ -3,6 +3,8 @@
 // rules for barriers and warps. A kernel is the same text for both.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "kvcache/core/check.hpp"
@@ -44,12 +46,34 @@ inline void check_cuda(cudaError_t status, const char* tried) {
   if (status != cudaSuccess) fail("CUDA: ", tried, " failed: ", cudaGetErrorString(status));
 }
 
+/// A mark in a stream, that another stream can wait for.
+class Event {
+ public:
+  Event() { check_cuda(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "making an event"); }
+  ~Event() { cudaEventDestroy(handle_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  cudaEvent_t handle() const { return handle_; }
+
+ private:
+  cudaEvent_t handle_{};
+};
+
 /// A queue of kernels and copies on the device, which run one after another. Counts the launches: each costs some
 /// microseconds of the host's time, which is what small models spend theirs on.
 class Stream {
  public:
   Stream() { check_cuda(cudaStreamCreate(&handle_), "making a stream"); }
-  ~Stream() { cudaStreamDestroy(handle_); }
+  /// A stream beside others: plain copies between host and device do not wait for it, nor it for them.
+  static std::unique_ptr<Stream> independent() {
+    std::unique_ptr<Stream> stream(new Stream(nullptr));
+    check_cuda(cudaStreamCreateWithFlags(&stream->handle_, cudaStreamNonBlocking), "making a stream");
+    return stream;
+  }
+  ~Stream() {
+    if (handle_) cudaStreamSynchronize(handle_), cudaStreamDestroy(handle_);
+  }
   Stream(const Stream&) = delete;  // memory and kernels refer to it
   Stream& operator=(const Stream&) = delete;
 
@@ -71,7 +95,7 @@ class Stream {
     check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), "launching a kernel");
 #else
     try {
-      simt::run_grid(kernel, grid, block, shared_bytes, std::forward<Arguments>(arguments)...);
+      simt::launch(handle_, kernel, grid, block, shared_bytes, std::forward<Arguments>(arguments)...);
     } catch (const simt::error& error) {
       fail("CUDA on the CPU: ", error.what());
     }
@@ -80,7 +104,12 @@ class Stream {
   /// Waits until all that was asked for is done. Errors: what went wrong in it.
   void finish() { check_cuda(cudaStreamSynchronize(handle_), "waiting for kernels"); }
 
+  void record(Event& event) { check_cuda(cudaEventRecord(event.handle(), handle_), "marking a stream"); }
+  /// What is asked for from now on begins after all that was asked of the other stream before it recorded the event.
+  void wait(const Event& event) { check_cuda(cudaStreamWaitEvent(handle_, event.handle(), 0), "waiting for a stream"); }
+
  private:
+  explicit Stream(std::nullptr_t) {}
   cudaStream_t handle_{};
   long launches_ = 0;
 };

@@ -80,7 +80,7 @@ class DeviceTransformer {
     if constexpr (LearningCache<Cache>)
       check(!cache.learns(),
             "CUDA: this cache must be told how much attention its rows got, which the kernels keep to ",
-            "themselves; take growing, preallocated, window or paged");
+            "themselves; take growing, preallocated, window, paged or offloaded");
     work_ = {};
     tokens_ = int(tokens.size()), position_ = cache.length(0);
     x_ = room_.x(std::size_t(tokens_) * std::size_t(config_.hidden));
