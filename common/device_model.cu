@@ -24,6 +24,9 @@ class OnDevice final : public DeviceModel {
     return transformer_.step(cache, tokens);
   }
   const Work& work() const override { return transformer_.work(); }
+  void copy_back(const unsigned char* from, std::span<std::byte> to) const override {
+    cuda::check_cuda(cudaMemcpy(to.data(), from, to.size(), cudaMemcpyDeviceToHost), "copying rows to the host");
+  }
   long launches() const override { return stream_.launches(); }
 
   DeviceCache make_cache(std::string_view text, int capacity, MaybeObserver watch) override {

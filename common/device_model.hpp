@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kvcache/cache/any_cache.hpp"
+#include "kvcache/cache/lent_cache.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/core/work.hpp"
 #include "kvcache/cuda/device_block.hpp"
@@ -34,10 +35,18 @@ class DeviceModel {
   virtual ~DeviceModel() = default;
   virtual const ModelConfig& config() const = 0;
   virtual std::span<const float> step(DeviceCache& cache, std::span<const int> tokens) = 0;
+  /// The same with any cache of such rows, such as one that is traced.
+  template <KeyValueCache Cache>
+  requires(!std::same_as<Cache, DeviceCache>) std::span<const float> step(Cache& cache, std::span<const int> tokens) {
+    DeviceCache lent{LentCache<Cache>(cache)};
+    return step(lent, tokens);
+  }
   virtual const Work& work() const = 0;
   /// As kvcache::make_cache, for what a device has: growing, preallocated, concatenating, window, paged and offloaded
   /// (to the host's memory), in f32, f16 or int8. Errors: other policies and formats.
   virtual DeviceCache make_cache(std::string_view text, int capacity, MaybeObserver watch = {}) = 0;
+  /// Bytes of device memory, such as rows of a cache, to the host, once they are written.
+  virtual void copy_back(const unsigned char* from, std::span<std::byte> to) const = 0;
   /// Kernels launched so far.
   virtual long launches() const = 0;
 };

@@ -65,6 +65,8 @@ GPU_MODEL = ["cuda/transformer_test.cpp"]
 
 # (header, what stands there, what is planted instead, the tests that must notice)
 FAULTS = [
+    ("attention/attention.hpp", "cache.length(layer) > first_position + 1", "cache.length(layer) > first_position + 2",
+     ATTENTION),
     ("attention/attention.hpp", "(block.position(r) - first_position) * group",
      "(block.position(r) - first_position + 1) * group - 1", ATTENTION),
     ("attention/attention.hpp", "(block.position(r) - first_position) * group", "0", ATTENTION),
@@ -264,7 +266,7 @@ FAULTS = [
     ("observe/traced_cache.hpp", "heard_->events.clear();\n    copy", "copy", TRACED_CACHE),
     ("observe/traced_cache.hpp", "const OnlyLooking here;", "", TRACED_CACHE),
     ("observe/traced_cache.hpp", "look_at_all();  // it is empty now", "", TRACED_CACHE),
-    ("observe/traced_cache.hpp", "std::max(0, first_kept_ - first_position)", "0", TRACED),
+    ("observe/traced_cache.hpp", "std::max(0, first_kept_ - first_position)", "0", TRACED_CACHE),
     ("observe/traced_decoding.hpp", "prompt_length_ + trace_.fork_at - 1", "prompt_length_ + trace_.fork_at", TRACED),
     ("observe/traced_decoding.hpp", "+ std::size_t(h * config_.head_dim);", ";", TRACED),
     ("observe/timeline.hpp", "std::min(step, steps() - 1); s > step_of(position)", "steps() - 1; s > step_of(position)",

@@ -12,6 +12,7 @@ struct Choice {
   std::string model = "tiny";        // as the command kvcache takes it: a name, a folder, shape:NAME
   std::string prompt = "To be, or";  // four tokens of tiny: the first one decoded is the fifth
   int prompt_tokens = 0;             // above 0: repeat or cut the prompt to this length; needed for a shape
+  std::string device = "cpu";        // or cuda: an NVIDIA GPU
   std::string cache = "growing";     // as in cache_names
   bool use_cache = true;             // false: cleared before each step
   bool fork = false;                 // another text goes on from the prompt: a cache of pages shares them

@@ -37,6 +37,9 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--tokens", a.choice.tokens, "how many tokens to write")->capture_default_str();
   app.add_option("--cache", a.choice.cache, "as in kvcache caches, such as growing or window:sinks=4,recent=60")
       ->capture_default_str();
+  app.add_option("--device", a.choice.device, "cpu, or cuda: an NVIDIA GPU, whose cache is copied back to be shown")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app.add_flag("--fork", a.choice.fork,
                "another text goes on from the prompt, and shares its pages; for --cache paged");
   app.add_flag("--errors", a.view.inside_errors, "in the panel inside: by how much the cache rounds");

@@ -1,6 +1,7 @@
 #include "run.hpp"
 
 #include "common/caches.hpp"
+#include "common/copied_back.hpp"
 #include "common/model_choice.hpp"
 #include "kvcache/observe.hpp"
 
@@ -14,7 +15,6 @@ struct LoadedModel {
 
 namespace {
 
-using Cache = NamedCache<>;
 constexpr std::uint64_t seed_of_shape = 0;
 
 double trace_bytes(const ModelConfig& c, int positions) {
@@ -59,20 +59,45 @@ void hand_over(Channel& channel, const auto& put) {
   put(channel.handed);
 }
 
+/// The name of the GPU, or nothing if this processor computes. Errors: no GPU.
+std::string device_of(const Choice& choice) {
+  if (choice.device != "cuda") return "";
+  const std::vector<DeviceInfo> devices = list_devices();
+  if (devices.empty()) make_device_model({}, false);  // says why
+  return devices.front().name;
+}
+
+/// Calls use(transformer, make) with what computes: this processor, or a GPU; make(cache, capacity, watch) makes a
+/// cache for it.
+void with_transformer(const Choice& choice, const LoadedModel& loaded, const auto& use) {
+  if (choice.device == "cuda") {
+    const auto device = make_device_model(loaded.model, /*halves*/ false);
+    use(*device, [&](const std::string& cache, int capacity, MaybeObserver watch) {
+      return device->make_cache(cache, capacity, watch);
+    });
+  } else {
+    Transformer<float> transformer(loaded.model);
+    use(transformer, [&](const std::string& cache, int capacity, MaybeObserver watch) {
+      return make_cache(cache, loaded.model.config.cache_shape(), capacity, watch);
+    });
+  }
+}
+
 /// Decodes with records; calls on_step(record) for each.
 void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace, std::stop_token stop,
             const auto& on_step) {
-  Transformer<float> transformer(loaded.model);
   const std::vector<int> prompt = prompt_of(choice, loaded);
   const int length = int(prompt.size()) + choice.tokens;
   trace.written_rows = trace.codes = rounds(choice.cache);
   trace.fork_at = choice.fork ? 1 : 0;
   const int capacity = choice.fork ? 2 * length : length;  // a page that two texts read is copied before a write
-  TracedCache<Cache> cache([&](MaybeObserver watch) {
-    return make_cache(choice.cache, loaded.model.config.cache_shape(), capacity, watch);
+  with_transformer(choice, loaded, [&]<class Model>(Model& transformer, const auto& make) {
+    using Cache = decltype(make(choice.cache, capacity, MaybeObserver{}));
+    TracedCache<Cache> cache([&](MaybeObserver watch) { return make(choice.cache, capacity, watch); });
+    TracedDecoding<float, Cache, Model> decoding(transformer, std::move(cache), prompt, options_of(choice, loaded),
+                                                 trace);
+    while (!decoding.done() && !stop.stop_requested()) on_step(decoding.next());
   });
-  TracedDecoding<float, Cache> decoding(transformer, std::move(cache), prompt, options_of(choice, loaded), trace);
-  while (!decoding.done() && !stop.stop_requested()) on_step(decoding.next());
 }
 
 TraceOptions trace_options(const Choice& choice, const LoadedModel& loaded) {
@@ -83,35 +108,38 @@ TraceOptions trace_options(const Choice& choice, const LoadedModel& loaded) {
 
 void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> text, int prompt_length,
              Channel& channel, std::stop_token stop) {
-  Transformer<float> transformer(loaded.model);
-  const CacheShape shape = loaded.model.config.cache_shape();
   const int length = int(text.size());
-  ComparedDecoding<float, Cache> compared(transformer, make_cache(choice.cache, shape, length),
-                                          make_cache("growing", shape, length), std::move(text), prompt_length,
-                                          choice.repeats, choice.sampling);
-  for (int done = 0; !compared.done() && !stop.stop_requested();) {
-    if (channel.hold) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      continue;
+  with_transformer(choice, loaded, [&]<class Model>(Model& transformer, const auto& make) {
+    using Cache = decltype(make(choice.cache, length, MaybeObserver{}));
+    ComparedDecoding<float, Cache, Cache, Model> compared(transformer, make(choice.cache, length, MaybeObserver{}),
+                                                          make("growing", length, MaybeObserver{}), std::move(text),
+                                                          prompt_length, choice.repeats, choice.sampling);
+    for (int done = 0; !compared.done() && !stop.stop_requested();) {
+      if (channel.hold) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        continue;
+      }
+      const ComparedStep step = compared.next();
+      ++done;
+      hand_over(channel, [&](Handed& handed) {
+        handed.compared.push_back(step);
+        handed.progress = {"timing with and without the cache", done, compared.total_steps()};
+      });
     }
-    const ComparedStep step = compared.next();
-    ++done;
-    hand_over(channel, [&](Handed& handed) {
-      handed.compared.push_back(step);
-      handed.progress = {"timing with and without the cache", done, compared.total_steps()};
-    });
-  }
+  });
 }
 
 }  // namespace
 
 void run(const Choice& choice, std::shared_ptr<const LoadedModel> model, Channel& channel, std::stop_token stop) {
+  const std::string device = device_of(choice);  // before anybody waits for weights
   const auto loaded = load_model(choice, std::move(model));
   const std::vector<int> prompt = prompt_of(choice, *loaded);
   TimelineAbout about;
   about.model = choice.model, about.random_weights = loaded->chosen.is_shape(), about.config = loaded->model.config;
   about.cache = choice.cache, about.use_cache = choice.use_cache, about.prompt = prompt, about.tokens = choice.tokens;
   about.sampling = in_words(choice.sampling);
+  about.device = device;
   for (const int token : prompt) spell(loaded->tokenizer, token, about.spelling);
 
   std::vector<int> text = prompt;

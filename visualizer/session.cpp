@@ -88,6 +88,7 @@ void Session::start(const Choice& choice) {
 void Session::want_layer(int layer) {
   State& s = *state_;
   if (s.timeline.steps() == 0 || s.traced_layer == layer || !s.model || !s.run_is_shown) return;
+  if (!s.timeline.about().device.empty()) return;  // weights and stages stay there
   if (layer < 0 || layer >= s.timeline.about().config.layers) return;
   if (s.timeline.trace(layer, s.timeline.steps() - 1)) return;
   if (s.progress.what == "decoding") return;  // the steps to be repeated are not all there yet

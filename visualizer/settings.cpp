@@ -88,6 +88,16 @@ void choose_cache(View& view) {
   mark(view, "fork");
 }
 
+void choose_device(View& view) {
+  labelled("Device");
+  for (const auto& [name, what] :
+       {std::pair{"cpu", "This processor"}, {"cuda", "An NVIDIA GPU: its cache is copied back"}}) {
+    if (button(view, name, name, what, view.draft.device == name)) view.draft.device = name;
+    ImGui::SameLine();
+  }
+  ImGui::NewLine();
+}
+
 void choose_sampling(View& view) {
   SamplingOptions& sampling = view.draft.sampling;
   float temperature = float(sampling.temperature), top_p = float(sampling.top_p);
@@ -123,6 +133,7 @@ void draw_settings(const Session& session, View& view) {
     choose_model(view);
     choose_prompt(session, view);
     choose_cache(view);
+    choose_device(view);
     choose_sampling(view);
     ImGui::Separator();
     if (button(view, "run", "Run", "Decode with these", true)) view.start = view.draft, view.show_settings = false;

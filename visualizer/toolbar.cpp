@@ -60,9 +60,11 @@ void draw_toolbar(const Session& session, View& view) {
     ImGui::SameLine();
     if (button(view, "help", "?", "Keys (?)", view.show_help)) view.show_help = !view.show_help;
     const TimelineAbout& about = session.timeline().about();
-    right_text(fmt::format("{}{}  ·  {}  ·  {} layers  ·  {} query and {} kv heads of {}", about.model,
-                           about.random_weights ? " (RANDOM weights)" : "", about.use_cache ? about.cache : "no cache",
-                           about.config.layers, about.config.q_heads, about.config.kv_heads, about.config.head_dim));
+    right_text(fmt::format("{}{}{}  ·  {}  ·  {} layers  ·  {} query and {} kv heads of {}", about.model,
+                           about.random_weights ? " (RANDOM weights)" : "",
+                           about.device.empty() ? "" : "  ·  " + about.device,
+                           about.use_cache ? about.cache : "no cache", about.config.layers, about.config.q_heads,
+                           about.config.kv_heads, about.config.head_dim));
   }
   ImGui::End();
   ImGui::PopStyleColor();

@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include "instances.hpp"
 #include "common/caches.hpp"
+#include "instances.hpp"
 #include "kvcache/decode/generate.hpp"
 #include "small_models.hpp"
 #include "student_cache.hpp"

@@ -58,7 +58,9 @@ Timeline rich_timeline(const Wish& wish = {}) {
     step.events.push_back({CacheEvent::Kind::forgotten, 1, 2, 3, 0, "left the window"});
     step.events.push_back({CacheEvent::Kind::cleared, 0, 0, 1, 77});
     step.events.push_back({CacheEvent::Kind::fetched, 0, 0, 0, 78, "", 2, 3, 4});
-    step.layouts.assign(std::size_t(about.config.layers), {40, {{30, 4, 3, 2}, {0, 0, 4}}, {{StoragePiece::Kind::sinks, 0, 4}, {StoragePiece::Kind::page, 8, 8, 1, 3}}});
+    step.layouts.assign(
+        std::size_t(about.config.layers),
+        {40, {{30, 4, 3, 2}, {0, 0, 4}}, {{StoragePiece::Kind::sinks, 0, 4}, {StoragePiece::Kind::page, 8, 8, 1, 3}}});
     step.layouts[1].slots = 41;
     for (std::size_t i = 0; i < part_count; ++i) step.work.seconds[i] = 1.0 / double(3 + i + std::size_t(step.index));
     step.traces[0].attention.numbers[5] = AttentionWeights::not_kept;
@@ -264,7 +266,7 @@ TEST_CASE("the file shows others each head's numbers as one run") {
   }
   CHECK(number("stages.2.projected", 5 * 80 + 9) == timeline.trace(2, 5)->stages[std::size_t(Stage::projected)][9]);
   CHECK(file.metadata().at("format") == "kvcache timeline");
-  CHECK(file.metadata().at("version") == "3");
+  CHECK(file.metadata().at("version") == "4");
 }
 
 TEST_CASE("layers that were recorded in some steps alone are left out") {
@@ -346,9 +348,9 @@ TEST_CASE("a file that is no timeline is refused with a sentence") {
   };
   CHECK(forged.sentence() == "");
   says(with("format", "pt"), "the format is \"pt\", not \"kvcache timeline\"; open a file that save_timeline wrote");
-  for (const char* older : {"1", "2"})
-    says(with("version", older), ("is a timeline of version " + std::string(older) +
-                                  "; this program reads version 3: record it anew").c_str());
+  for (const char* older : {"1", "2", "3"})
+    says(with("version", older),
+         ("is a timeline of version " + std::string(older) + "; this program reads version 4: record it anew").c_str());
   says(with("timeline", "{"), "the text of the timeline is not JSON");
   says(with("timeline", "[]"), "must be an object");
   says(with("timeline", "{\"about\": 3}"), "must be an object");

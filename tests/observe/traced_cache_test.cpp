@@ -183,6 +183,20 @@ TEST_CASE("cleared: all that was there, and nothing if nothing was") {
   CHECK(growing.take_events().empty());
 }
 
+TEST_CASE("rows are kept as they were given from the very token that was asked for, also within a piece") {
+  TracedCache cache{GrowingCache<Rows>(shape)};
+  cache.keep_written_from(2);
+  Matrix<double> rows(5, shape.row_size());
+  for (int p = 0; p < 5; ++p) rows.row(p).setConstant(p);
+  for (int l = 0; l < shape.layers; ++l) cache.append(l, 0, in(rows), in(rows));
+  for (int l = 0; l < shape.layers; ++l)
+    for (const auto* side : {&cache.written(l).keys, &cache.written(l).values}) {
+      REQUIRE(side->size() == std::size_t(3 * shape.row_size()));
+      CHECK(side->front() == 2);
+      CHECK(side->back() == 4);
+    }
+}
+
 TEST_CASE("a clone takes its own events with it") {
   TracedCache cache{ConcatenatingCache<Rows>(shape)};
   feed(cache, 1), feed(cache, 1);
@@ -223,8 +237,8 @@ TEST_CASE("a cache that is made with the observer tells why it forgot, and what 
     {
       const auto other = paged.fork_within();
       CHECK(paged.take_events() == Events{{Kind::shared, 0, 0, 2, 0, "", 2}, {Kind::shared, 0, 2, 1, 0, "", 2}});
-      CHECK(paged.layout(1).pieces == std::vector<StoragePiece>{{StoragePiece::Kind::page, 0, 2, 0, 2},
-                                                                {StoragePiece::Kind::page, 2, 2, 1, 2}});
+      CHECK(paged.layout(1).pieces ==
+            std::vector<StoragePiece>{{StoragePiece::Kind::page, 0, 2, 0, 2}, {StoragePiece::Kind::page, 2, 2, 1, 2}});
       feed(paged, 1);
       CHECK(paged.take_events() == Events{{Kind::copied, 0, 2, 1, 2 * 2 * row_bytes}});
       CHECK(paged.layout(0).slot_of(2) == 4);

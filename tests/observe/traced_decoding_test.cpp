@@ -356,7 +356,8 @@ TEST_CASE("a layer that is not there, and a cache that is not empty, are refused
   CHECK_THROWS_WITH_AS(start(0, 2), "TracedDecoding: the cache holds 2 tokens already; give an empty one", Error);
 }
 
-TEST_CASE("at every step the timeline tells the rows that attention reads then, also of a cache that packs them later") {
+TEST_CASE(
+    "at every step the timeline tells the rows that attention reads then, also of a cache that packs them later") {
   const Threads one(1);
   const Model<float> model = random_model<float>(small_llama());
   for (const char* cache : {"growing:format=int8", "growing:format=kivi,bits=2,group=4,residual=2", "growing"}) {

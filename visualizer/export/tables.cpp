@@ -60,6 +60,7 @@ std::string to_json(const Timeline& timeline, const Comparison& comparison) {
   const TimelineAbout& about = timeline.about();
   nlohmann::ordered_json json{{"model", about.model},
                               {"random_weights", about.random_weights},
+                              {"device", about.device.empty() ? "cpu" : about.device},
                               {"cache", about.use_cache ? about.cache : "none"},
                               {"sampling", about.sampling},
                               {"prompt_ids", about.prompt},

@@ -345,6 +345,13 @@ void draw_both(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
 void draw_attention(const Scene& scene, View& view) {
   const PanelStyle style;
   draw_controls(scene, view);
+  const std::string& device = scene.timeline.about().device;
+  if (!device.empty())
+    return wrapped(
+        fmt::format("Attention weights stay on the {}: a kernel keeps each for an instant and writes none to "
+                    "memory. What is shown of this run is what can be copied back: its cache.",
+                    device)
+            .c_str());
   if (scene.timeline.attention(view.layer, view.q_head, scene.newest_position()).empty())
     return wrapped(scene.can_record ? "Not recorded for this layer yet: the run is being repeated."
                                     : "Not recorded for this layer, and a saved run has no model to repeat it with.");

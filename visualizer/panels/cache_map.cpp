@@ -206,13 +206,14 @@ void draw_marks(const Map& map) {
 }
 
 const char* name(StoragePiece::Kind kind) {
-  constexpr const char* names[] = {"sinks", "page", "in the file", "packed"};
+  constexpr const char* names[] = {"sinks", "page", "in the file", "packed", "in the host's memory"};
   return names[int(kind)];
 }
 ImU32 colour_of(const StoragePiece& piece) {
   const Theme& t = theme();
   if (piece.kind == StoragePiece::Kind::page) return piece.references > 1 ? t.newest : t.muted;
-  return piece.kind == StoragePiece::Kind::in_file ? t.without_cache : t.accent;
+  return piece.kind == StoragePiece::Kind::in_file || piece.kind == StoragePiece::Kind::in_host ? t.without_cache
+                                                                                                : t.accent;
 }
 /// The longest that fits; empty: none.
 std::string label_of(const StoragePiece& piece, float width) {

@@ -353,15 +353,19 @@ std::string strip_in_words(std::span<const float> numbers, Stage stage, float he
   return words + "  [MEASURED]";
 }
 
-void say_not_recorded(const View& view, ImVec2 at) {
-  const std::string text = fmt::format("The numbers inside layer {} were not recorded in this step.", view.layer);
+void say_not_recorded(const Scene& scene, const View& view, ImVec2 at) {
+  const std::string& device = scene.timeline.about().device;
+  const std::string text =
+      device.empty() ? fmt::format("The numbers inside layer {} were not recorded in this step.", view.layer)
+                     : fmt::format("The numbers inside layer {} stay on the {}; only the cache is copied back.",
+                                   view.layer, device);
   ImGui::GetWindowDrawList()->AddText(fonts().sans, em(), at, theme().muted, text.c_str());
 }
 
 /// The strip of the current stage, with its range at its right.
 void draw_one_strip(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
   const std::vector<float>* numbers = numbers_of(scene, view.layer, Stage(view.stage));
-  if (!numbers) return say_not_recorded(view, at);
+  if (!numbers) return say_not_recorded(scene, view, at);
   const std::string range = strip_in_words(*numbers, Stage(view.stage), size.y);
   const float font_size = em() * 0.8f, width = fonts().sans->CalcTextSizeA(font_size, FLT_MAX, 0, range.c_str()).x;
   const bool beside = size.y < 2.6f * em();
@@ -374,7 +378,7 @@ void draw_one_strip(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
 
 /// All stages below each other, each with its name, for a panel as large as the window.
 void draw_all_strips(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
-  if (!numbers_of(scene, view.layer, Stage::normalised)) return say_not_recorded(view, at);
+  if (!numbers_of(scene, view.layer, Stage::normalised)) return say_not_recorded(scene, view, at);
   const float row = std::min(size.y / float(stage_count), 7 * em()), label = std::min(15 * em(), size.x * 0.3f);
   ImDrawList* draw = ImGui::GetWindowDrawList();
   for (std::size_t s = 0; s < stage_count; ++s, at.y += row) {

@@ -13,7 +13,8 @@ struct StoragePiece {
     sinks,    // the first tokens of a text, which never leave
     page,     // of a pool that other texts use too
     in_file,  // blocks that were written out, and are read from slow memory
-    packed    // rows that were packed in groups, for good
+    packed,   // rows that were packed in groups, for good
+    in_host   // blocks that lie in the host's memory, and are brought back to the device to be read
   };
   Kind kind = Kind::page;
   int first_slot = 0, slots = 0;

@@ -70,7 +70,7 @@ class BlockTable {
             " lie in different storages; the kernel walks one");
       check(gap_ == 0 || block.position_gap == 0 || block.position_gap == gap_, "BlockTable: blocks of layer ", layer,
             " are shifted by ", gap_, " and by ", block.position_gap, " positions; the kernel knows one gap");
-      now_.push_back({table.rows, block.first_slot, block.first_position, block.position_gap});
+      now_.push_back({table.rows, block.first_row(), block.first_position, block.position_gap});
       gap_ = std::max(gap_, block.position_gap);
       table.rows += block.count;
       table.storage = block.storage;

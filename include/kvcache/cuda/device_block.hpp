@@ -19,16 +19,19 @@ struct RowStorage {
   bool operator==(const RowStorage&) const = default;
 };
 
-/// A run of slots of a layer. The host places it and never reads it.
+/// A run of slots of a layer. The host places it and never reads it. Slot s lies at row `base + s` of the storage: not
+/// 0 where several layers share one.
 struct DeviceBlock {
   using Scalar = float;
   RowStorage storage;
   int first_slot = 0, count = 0, first_position = 0;
   int position_gap = 0;
+  int base = 0;
 
   int rows() const { return count; }
+  int first_row() const { return base + first_slot; }
   DeviceBlock slice(int first, int rows) const {
-    return {storage, first_slot + first, rows, first_position + first, position_gap};
+    return {storage, first_slot + first, rows, first_position + first, position_gap, base};
   }
   int position(int row) const { return first_position + row; }
   int slot(int row) const { return first_slot + row; }

@@ -11,6 +11,7 @@
 
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/observer.hpp"
+#include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/cuda/device_rows.cuh"
 
 namespace kvcache::cuda {
@@ -78,9 +79,18 @@ class DeviceOffloadedCache {
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     bring_back(layer);
     const int size = offload_.block, older = at(layer).in_host * size, length = at(layer).length;
-    if (older > 0) visit(rows_.block(kv_head, in_room(now_.room, 0), older, 0));
+    const auto visit_rows = [&](int row, int first, int count) {  // token p is in slot p, wherever that is now
+      Block block = rows_.block(kv_head, first, count, first);
+      block.base = row - first;
+      visit(block);
+    };
+    if (older > 0) visit_rows(in_room(now_.room, 0), 0, older);
     for (int first = older; first < length; first += size)
-      visit(rows_.block(kv_head, in_ring(layer, first), std::min(size, length - first), first));
+      visit_rows(in_ring(layer, first), first, std::min(size, length - first));
+  }
+  std::vector<StoragePiece> pieces(int layer) const {
+    if (at(layer).in_host == 0) return {};
+    return {{.kind = StoragePiece::Kind::in_host, .first_slot = 0, .slots = at(layer).in_host * offload_.block}};
   }
   void rewind(int length) {
     check(length >= 0, "DeviceOffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");

@@ -41,7 +41,8 @@ class DeviceTransformer {
   template <KeyValueCache Cache>
   requires std::same_as<typename Cache::Block, DeviceBlock> std::span<const float> step(Cache& cache,
                                                                                         std::span<const int> tokens) {
-    const Timed timed(run_layers(cache, tokens), Part::output_layer);
+    const Timed timed(work_, Part::output_layer);
+    run_layers(cache, tokens);
     logits_.resize(std::size_t(config_.vocab));
     room_.logits.download(logits_);
     return logits_;
@@ -50,7 +51,8 @@ class DeviceTransformer {
   template <KeyValueCache Cache>
   requires std::same_as<typename Cache::Block, DeviceBlock>
   int step_greedy(Cache& cache, std::span<const int> tokens) {
-    const Timed timed(run_layers(cache, tokens), Part::output_layer);
+    const Timed timed(work_, Part::output_layer);
+    run_layers(cache, tokens);
     stream_.launch(find_largest<threads>, dim3(1), dim3(threads), 0, room_.logits(std::size_t(config_.vocab)),
                    config_.vocab, room_.place(1));
     int place = 0;
@@ -58,8 +60,8 @@ class DeviceTransformer {
     return place;
   }
 
-  /// What the last step did. Kernels run on their own, so all seconds are counted where the host waits for them, in the
-  /// output layer; multiplications are counted by shape. [COMPUTED]
+  /// What the last step did. Kernels run on their own while the host asks for the next, so no part has seconds of its
+  /// own: all are counted in the output layer, where the host waits. Multiplications are counted by shape. [COMPUTED]
   const Work& work() const { return work_; }
 
  private:
@@ -75,7 +77,7 @@ class DeviceTransformer {
   }
 
   template <class Cache>
-  Work& run_layers(Cache& cache, std::span<const int> tokens) {
+  void run_layers(Cache& cache, std::span<const int> tokens) {
     check_step(config_, cache, tokens);
     if constexpr (LearningCache<Cache>)
       check(!cache.learns(),
@@ -93,7 +95,6 @@ class DeviceTransformer {
     tokens_ = 1;
     float* normed = normalise(weights_.final_norm, last);
     run(weights_.output_matrix(), normed, room_.logits(std::size_t(config_.vocab)), /*adds*/ false, Part::output_layer);
-    return work_;
   }
 
   /// One layer, as DecoderLayer::apply.

@@ -15,13 +15,13 @@ namespace kvcache {
 
 /// Reads a text `repeats` times, each step with the cache and, right after it, without: whatever slows the machine
 /// meets both. Nothing is recorded meanwhile, so these are the times to believe.
-template <class Scalar, KeyValueCache Cache, KeyValueCache Scratch = Cache>
+template <class Scalar, KeyValueCache Cache, KeyValueCache Scratch = Cache, class Model = Transformer<Scalar>>
 class ComparedDecoding {
  public:
   /// `text`: a prompt of prompt_length ids, then the ids that were chosen; the last is chosen but never read. `scratch`
   /// is cleared before each step. Errors: a prompt that is empty or not followed by a token; repeats < 1.
-  ComparedDecoding(Transformer<Scalar>& model, Cache cache, Scratch scratch, std::vector<int> text, int prompt_length,
-                   int repeats, SamplingOptions sampling = {})
+  ComparedDecoding(Model& model, Cache cache, Scratch scratch, std::vector<int> text, int prompt_length, int repeats,
+                   SamplingOptions sampling = {})
       : model_(model),
         cache_(std::move(cache)),
         scratch_(std::move(scratch)),
@@ -76,7 +76,7 @@ class ComparedDecoding {
     return largest;
   }
 
-  Transformer<Scalar>& model_;
+  Model& model_;
   Cache cache_;
   Scratch scratch_;
   std::vector<int> text_;

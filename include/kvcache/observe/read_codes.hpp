@@ -17,7 +17,7 @@ class CodeReader {
  public:
   /// Adds the tokens at first_position and on, `count` of them, as one layer holds them. Those that the cache does not
   /// keep, or keeps as plain numbers, are left out.
-  template <KeyValueCache Cache>
+  template <class Cache>
   void read(const Cache& cache, int layer, int first_position, int count, StepCodes& to) {
     const OnlyLooking here;
     const int heads = cache.shape().kv_heads;

@@ -21,7 +21,7 @@ class RowReader {
 
   /// Keys and values [count, head_dim] of the tokens at first_position and on, as one head of one layer sees them,
   /// written to two matrices. Rows that the cache does not keep stay as they are. The numbers must be finite.
-  template <KeyValueCache Cache>
+  template <class Cache>
   requires HostBlock<typename Cache::Block>
   void read(const Cache& cache, int layer, int kv_head, int first_position, MatrixOut<Scalar> keys,
             MatrixOut<Scalar> values) {

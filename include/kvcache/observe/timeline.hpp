@@ -71,7 +71,8 @@ struct StepRecord {
 
 /// What a timeline is of.
 struct TimelineAbout {
-  std::string model;  // as the user named it
+  std::string model;   // as the user named it
+  std::string device;  // name of the GPU that computed; empty: the processor
   bool random_weights = false;
   ModelConfig config;
   std::string cache;      // as in cache_names

@@ -39,7 +39,8 @@ struct Fields<ModelConfig> {
 template <>
 struct Fields<TimelineAbout> {
   static void list(auto&& each, auto& a) {
-    each("model", a.model), each("random_weights", a.random_weights), each("config", a.config), each("cache", a.cache);
+    each("model", a.model), each("device", a.device), each("random_weights", a.random_weights),
+        each("config", a.config), each("cache", a.cache);
     each("use_cache", a.use_cache), each("prompt", a.prompt), each("spelling", a.spelling), each("tokens", a.tokens);
     each("sampling", a.sampling), each("number_bytes", a.number_bytes);
   }
@@ -139,8 +140,8 @@ inline constexpr std::array<const char*, 2> names_of(RopePairs) { return {"half_
 inline constexpr std::array<const char*, 7> names_of(CacheEvent::Kind) {
   return {"moved", "forgotten", "cleared", "shared", "copied", "packed", "fetched"};
 }
-inline constexpr std::array<const char*, 4> names_of(StoragePiece::Kind) {
-  return {"sinks", "page", "in_file", "packed"};
+inline constexpr std::array<const char*, 5> names_of(StoragePiece::Kind) {
+  return {"sinks", "page", "in_file", "packed", "in_host"};
 }
 inline constexpr std::array<const char*, stage_count> names_of(Stage) {
   return {"normalised", "projected", "attended", "after_attention", "after_feed_forward"};

@@ -98,19 +98,28 @@ std::vector<Candidate> likeliest(std::span<const Scalar> logits, int count) {
 
 }  // namespace detail
 
+/// What the rows of a cache are read from: the cache itself, unless whoever computes has something else to say, such as
+/// a copy of what lies on a GPU (common/copied_back.hpp).
+template <class Model, class Cache>
+const Cache& rows_to_read(const Model&, const Cache& cache) {
+  return cache;
+}
+
 /// One record a step. Rows are read back after a step's time is taken; looking at layouts, weights and stages happens
 /// within it, and a layer whose weights are kept runs its attention on one thread. So these times are those of a run
-/// that is watched: ComparedDecoding has the times to believe.
-template <class Scalar, KeyValueCache Cache>
+/// that is watched: ComparedDecoding has the times to believe. Of a model whose step() takes no hook, such as one on a
+/// GPU, attention weights, stages and rows as they were written are not recorded.
+template <class Scalar, KeyValueCache Cache, class Model = Transformer<Scalar>>
 class TracedDecoding {
  public:
   /// Errors: those of Decoding; a layer that the model does not have; a cache that is not empty.
-  TracedDecoding(Transformer<Scalar>& model, Cache cache, std::span<const int> prompt, GenerateOptions options,
+  TracedDecoding(Model& model, Cache cache, std::span<const int> prompt, GenerateOptions options,
                  TraceOptions trace = {})
       : TracedDecoding(model, TracedCache<Cache>(std::move(cache)), prompt, std::move(options), trace) {}
-  TracedDecoding(Transformer<Scalar>& model, TracedCache<Cache> cache, std::span<const int> prompt,
-                 GenerateOptions options, TraceOptions trace = {})
-      : config_(model.config()),
+  TracedDecoding(Model& model, TracedCache<Cache> cache, std::span<const int> prompt, GenerateOptions options,
+                 TraceOptions trace = {})
+      : model_(model),
+        config_(model.config()),
         trace_(trace),
         cache_(std::move(cache)),
         decoding_(model, cache_, prompt, std::move(options)),
@@ -121,6 +130,7 @@ class TracedDecoding {
           " asked for; the model has layers 0 to ", config_.layers - 1);
     check(trace.candidates >= 0, "TracedDecoding: ", trace.candidates,
           " candidates asked for; at least 0 are possible");
+    if constexpr (!is_open) trace_.written_rows = false;
     check(cache_.length(0) == 0, "TracedDecoding: the cache holds ", cache_.length(0),
           " tokens already; give an empty one");
   }
@@ -141,7 +151,7 @@ class TracedDecoding {
         other_text_.emplace(cache_.fork_within());
     if (trace_.written_rows) cache_.keep_written_from(recorded_);
     recorder_.begin(recorded_, record);
-    const Step<Scalar>& step = decoding_.next(recorder_);
+    const Step<Scalar>& step = next_step();
     recorded_ += record.rows;
     logits_ = step.logits;
     record.index = step.index, record.token = step.token;
@@ -156,13 +166,24 @@ class TracedDecoding {
     read_new_rows(record);
     if (trace_.written_rows) take_written_rows(record);
     for (int l = 0; l < config_.layers && trace_.codes; ++l)
-      codes_.read(cache_, l, record.first_position, record.rows, record.codes);
+      codes_.read(rows_to_read(model_, cache_), l, record.first_position, record.rows, record.codes);
     for (const CacheEvent& event : record.events)
       if (event.kind == CacheEvent::Kind::packed && record.tokens_fed == record.rows) read_packed_rows(event, record);
     return record;
   }
 
  private:
+  /// step() shows what it computes.
+  static constexpr bool is_open = requires(Model & model, TracedCache<Cache>& cache, std::span<const int> tokens,
+                                           detail::Recorder<TracedCache<Cache>>& recorder) {
+    model.step(cache, tokens, recorder);
+  };
+  const Step<Scalar>& next_step() {
+    if constexpr (is_open)
+      return decoding_.next(recorder_);
+    else
+      return decoding_.next();
+  }
   void read_new_rows(StepRecord& record) {
     const int rows = record.rows, dim = config_.head_dim;
     const std::size_t numbers = std::size_t(rows * dim);
@@ -172,7 +193,7 @@ class TracedDecoding {
     for (int l = 0; l < config_.layers; ++l)
       for (int h = 0; h < config_.kv_heads; ++h) {
         keys_.setZero(), values_.setZero();
-        reader_.read(cache_, l, h, record.first_position, out(keys_), out(values_));
+        reader_.read(rows_to_read(model_, cache_), l, h, record.first_position, out(keys_), out(values_));
         record.keys.insert(record.keys.end(), keys_.data(), keys_.data() + numbers);
         record.values.insert(record.values.end(), values_.data(), values_.data() + numbers);
       }
@@ -198,13 +219,13 @@ class TracedDecoding {
     const int rows = std::min(event.rows, record.first_position - event.first_position);
     if (rows <= 0) return;  // all are new
     record.rewritten.push_back({event.layer, event.first_position, rows});
-    if (trace_.codes) codes_.read(cache_, event.layer, event.first_position, rows, record.codes);
+    if (trace_.codes) codes_.read(rows_to_read(model_, cache_), event.layer, event.first_position, rows, record.codes);
     keys_.resize(rows, config_.head_dim), values_.resize(rows, config_.head_dim);
     const std::size_t first = record.rewritten_keys.size(), row_size = std::size_t(config_.kv_heads * config_.head_dim);
     for (auto* side : {&record.rewritten_keys, &record.rewritten_values})
       side->resize(first + std::size_t(rows) * row_size);
     for (int h = 0; h < config_.kv_heads; ++h) {
-      reader_.read(cache_, event.layer, h, event.first_position, out(keys_), out(values_));
+      reader_.read(rows_to_read(model_, cache_), event.layer, h, event.first_position, out(keys_), out(values_));
       for (int r = 0; r < rows; ++r) {
         const std::size_t to = first + std::size_t(r) * row_size + std::size_t(h * config_.head_dim);
         std::copy_n(at(keys_, r, 0), config_.head_dim, record.rewritten_keys.data() + to);
@@ -213,11 +234,12 @@ class TracedDecoding {
     }
   }
 
+  Model& model_;
   const ModelConfig& config_;
   TraceOptions trace_;
   std::optional<Cache> other_text_;  // that shares pages with this one
   TracedCache<Cache> cache_;
-  Decoding<Transformer<Scalar>, TracedCache<Cache>> decoding_;
+  Decoding<Model, TracedCache<Cache>> decoding_;
   detail::Recorder<TracedCache<Cache>> recorder_;
   RowReader<Scalar> reader_;
   Matrix<Scalar> keys_, values_;  // what the reader wrote last
