@@ -5,6 +5,7 @@
 // nothing.
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "attention_1_thread.cuh"
 #include "attention_2_warp.cuh"
@@ -78,17 +79,35 @@ void head_of_table() {
       "                                                       CHECKED COMPUTED    COMPUTED  COMPUTED   COMPUTED"
       "   COMPUTED   MEASURED");
 }
-template <class Rung, class Problem, class Size>
-bool show(Problem& small, std::vector<float> (*result)(const Problem&), const std::vector<double>& expected,
-          const Size& size, Problem* large, const Device& device) {
-  double apart = 0;
-  if (can_run()) {
+/// What a rung makes of the small problem. On the CPU it is run again with blocks and threads in reverse and in random
+/// order: if that changes a byte, what is returned are no numbers.
+template <class Rung, class Problem>
+std::vector<float> run_small(Problem& small, std::vector<float> (*result)(const Problem&)) {
+  const auto run = [&] {
     Rung rung(small);
     Stream stream;
     rung.run(small, stream);
     stream.finish();
-    apart = worst_difference(result(small), expected);
+    return result(small);
+  };
+  std::vector<float> numbers = run();
+#if !defined(__CUDACC__)
+  for (const simt::order order : {simt::order::reverse, simt::order::random}) {
+    simt::config().thread_order = simt::config().block_order = order;
+    const std::vector<float> others = run();
+    if (std::memcmp(others.data(), numbers.data(), numbers.size() * sizeof(float)) != 0)
+      numbers.assign(numbers.size(), NAN);
   }
+  simt::config().thread_order = simt::config().block_order = simt::order::forward;
+#endif
+  return numbers;
+}
+
+template <class Rung, class Problem, class Size>
+bool show(Problem& small, std::vector<float> (*result)(const Problem&), const std::vector<double>& expected,
+          const Size& size, Problem* large, const Device& device) {
+  double apart = 0;
+  if (can_run()) apart = worst_difference(run_small<Rung>(small, result), expected);
   const Cost cost = Rung::cost(size);
   std::printf("%-50s %10.1e %5.0f MB %9.2f G %9.0f %7.3f ms %7.3f ms ", Rung::name, apart, cost.bytes / 1e6,
               cost.operations / 1e9, cost.threads, device.roofline(cost) * 1e3, device.waiting(cost) * 1e3);
