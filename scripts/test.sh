@@ -18,27 +18,32 @@ for preset in dev sanitize; do
   OMP_NUM_THREADS=2 ctest --preset "$preset" -j2
 done
 
-# The GPU's path ran above on the CPU: kernels in every order of threads, under sanitizers, and looked at for races.
+# The GPU's path ran above on the CPU: kernels in every order of threads, under sanitizers, looked at for races, and as PTX.
 # nvcc compiles it too, where it is; a device runs it, where there is one.
-cuda_tests=$(ctest --preset dev -N -R '^cuda_' | sed -n 's/^Total Tests: //p')
-sanitized=$(ctest --preset sanitize -N -R '^cuda_' | sed -n 's/^Total Tests: //p')
+cases() { "build/$1/bin/$2" --count | sed -n 's/.*filters: //p'; }
+ptx=build/dev/tests/cuda/ptx/kernels.ptx
+interpreted="SKIPPED, for nvcc is not there: PTX of the kernels"
+if [ -e $ptx ]; then interpreted="PTX of $(grep -c '\.entry' $ptx) kernels interpreted"; fi
+echo "== cuda on the CPU: $(cases dev kvcache_cuda_tests) tests of kernels, small models and streams in every order," \
+  "$(cases dev kvcache_cuda_models) of whole models; $(cases sanitize kvcache_cuda_tests) under address and" \
+  "undefined-behaviour sanitizers; $(cases dev kvcache_cuda_races) and the ladder's kernels for races; $interpreted"
 if command -v nvcc >/dev/null; then
   has_gpu=OFF
   if nvidia-smi -L >/dev/null 2>&1; then has_gpu=ON; fi
-  echo "== cuda: nvcc compiles every kernel for sm_80 and sm_90, warnings are errors"
+  echo "== cuda by nvcc: every kernel for sm_80 and sm_90, warnings are errors"
   cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES="80-real;90-real" -DKVCACHE_BUILD_TESTS=$has_gpu >/dev/null
   cmake --build --preset cuda --target kvcache_common
-  compiled="nvcc compiled every kernel for sm_80 and sm_90"
 else
-  has_gpu=OFF compiled="SKIPPED: nvcc is not there, so nothing was compiled for a device"
+  has_gpu=OFF
+  echo "== cuda by nvcc: SKIPPED, for nvcc is not there; nothing was compiled for a device"
 fi
-on_device="SKIPPED: no device, so nothing ran on one"
 if [ $has_gpu = ON ]; then
   cmake --build --preset cuda
   ctest --preset cuda -R cuda
-  on_device="ran on $(nvidia-smi -L | head -1)"
+  echo "== cuda on a device: the same tests ran on $(nvidia-smi -L | head -1)"
+else
+  echo "== cuda on a device: SKIPPED, for there is none"
 fi
-echo "== cuda: $cuda_tests tests of the kernels on the CPU, $sanitized under sanitizers; $compiled; $on_device"
 
 if [ "${1:-}" = "--all" ]; then
   echo "== planted faults: each must be noticed by a test"

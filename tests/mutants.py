@@ -122,6 +122,7 @@ FAULTS = [
     ("cuda/offloaded_cache.cuh", "at(layer).in_host, 1 - now_.room", "at(layer).in_host, now_.room", GPU_MODEL),
     ("cuda/offloaded_cache.cuh", "oldest >= at(layer).in_host", "oldest > at(layer).in_host", GPU_MODEL),
     ("cuda/offloaded_cache.cuh", "layer.in_host = block;", "", GPU_MODEL),
+    ("cuda/device_block.hpp", "base + first_slot", "first_slot", GPU_MODEL),
     ("cuda/offloaded_cache.cuh", "    now_ = next_ = {};\n", "", GPU_MODEL),
     ("cuda/transformer.cuh", "rope_.angles(position_ + t", "rope_.angles(t", GPU_MODEL),
     ("cuda/transformer.cuh", "if (gap == gap_) return", "if (gap_ > 0) return", GPU_MODEL),

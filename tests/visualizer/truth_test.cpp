@@ -142,10 +142,11 @@ TEST_CASE("the codes of the selected row are those that were recorded, and say h
   struct Expected {
     const char *cache, *key, *value;  // how the formula begins
   };
-  for (const auto& [cache, key, value] : {Expected{"growing:keys=int8,values=int4", "[0] int8: ", "[0] int4: "},
-                                          Expected{"growing:keys=f16,values=q4_0", "[0] f16: the bits ", "[0] q4_0: "},
-                                          Expected{"growing:format=kivi,bits=2,group=4,residual=2",
-                                                   "[0] kivi, 2 bits a channel: ", "[0] kivi, 2 bits a token: "}}) {
+  for (const Expected& expected : {Expected{"growing:keys=int8,values=int4", "[0] int8: ", "[0] int4: "},
+                                   Expected{"growing:keys=f16,values=q4_0", "[0] f16: the bits ", "[0] q4_0: "},
+                                   Expected{"growing:format=kivi,bits=2,group=4,residual=2",
+                                            "[0] kivi, 2 bits a channel: ", "[0] kivi, 2 bits a token: "}}) {
+    const char *cache = expected.cache, *key = expected.key, *value = expected.value;
     CAPTURE(std::string(cache));
     Choice choice = short_run();
     choice.cache = cache;
@@ -161,7 +162,7 @@ TEST_CASE("the codes of the selected row are those that were recorded, and say h
       return std::ranges::any_of(user.view.marks, [&](const auto& mark) {
         std::istringstream text(mark.first);
         const std::vector<std::string> said{std::istream_iterator<std::string>(text), {}};
-        return std::ranges::search(said, words).begin() != said.end();
+        return std::search(said.begin(), said.end(), words.begin(), words.end()) != said.end();
       });
     };
     const auto words_of = [](const RowCodes& row) {

@@ -72,9 +72,8 @@ class DeviceOffloadedCache {
       layers_[std::size_t(layer)].length = next;
     }
   }
-  /// Brings the older blocks of the layer to the device, if they are not on their way already. Blocks are valid until
-  /// two other layers were asked for, which is as long as the kernels that read them need; one thread may ask at a
-  /// time.
+  /// Brings the older blocks of the layer to the device, if they are not on their way already. Blocks are valid for
+  /// what the computing stream is asked to do before another layer is asked for; one thread may ask at a time.
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     bring_back(layer);
