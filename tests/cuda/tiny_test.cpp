@@ -3,6 +3,7 @@
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
+#include "kvcache/cuda/offloaded_cache.cuh"
 #include "kvcache/cuda/transformer.cuh"
 #include "kvcache/model/transformer.hpp"
 #include "on_device.hpp"
@@ -55,6 +56,11 @@ TEST_CASE("a window with sinks, its positions shifted") {
   write_the_same(
       "tiny", [&](CacheShape shape) { return SlidingWindowCache<>(shape, window); },
       [&](CacheShape shape, DeviceOptions options) { return SlidingWindowCache<DeviceRows>(shape, window, options); });
+}
+TEST_CASE("older blocks in the host's memory") {
+  write_the_same("tiny", growing, [](CacheShape shape, DeviceOptions options) {
+    return DeviceOffloadedCache<>(shape, {.block = 4, .recent = 2}, options);
+  });
 }
 TEST_CASE("pages") {
   write_the_same(
