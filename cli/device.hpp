@@ -1,33 +1,10 @@
-// Where a command computes: on this processor, or on a GPU. Both ways give a model with step() and caches by name.
+// The options that say where a command computes.
 #pragma once
 
-#include "common/caches.hpp"
-#include "common/device_model.hpp"
-#include "kvcache/model/transformer.hpp"
+#include "common/paths.hpp"
 #include "loading.hpp"
 
 namespace kvcache::cli {
-
-struct HostPath {
-  explicit HostPath(const Model<float>& weights) : transformer(weights), model(transformer) {}
-  HostPath(const HostPath&) = delete;
-  HostPath& operator=(const HostPath&) = delete;
-  NamedCache<> cache(const std::string& spec, int capacity, MaybeObserver watch = {}) {
-    return make_cache(spec, model.config().cache_shape(), capacity, watch);
-  }
-  Transformer<float> transformer;
-  Transformer<float>& model;
-};
-
-struct DevicePath {
-  DevicePath(const Model<float>& weights, bool halves)
-      : transformer(make_device_model(weights, halves)), model(*transformer) {}
-  DeviceCache cache(const std::string& spec, int capacity, MaybeObserver watch = {}) {
-    return model.make_cache(spec, capacity, watch);
-  }
-  std::unique_ptr<DeviceModel> transformer;
-  DeviceModel& model;
-};
 
 /// The options --device and --device-weights.
 struct DeviceChoice {
@@ -45,12 +22,10 @@ struct DeviceChoice {
   /// use(path) with one of the two. Errors: no GPU.
   template <class Use>
   decltype(auto) with_path(const Model<float>& model, Use&& use) const {
-    if (is_gpu()) {
-      DevicePath path(model, weights == "f16");
-      return use(path);
-    }
-    HostPath path(model);
-    return use(path);
+    return kvcache::with_path(!is_gpu()          ? Where::cpu
+                              : weights == "f16" ? Where::gpu_halves
+                                                 : Where::gpu,
+                              model, std::forward<Use>(use));
   }
   /// Of the weights that a step reads, as they lie where it computes. [COMPUTED]
   std::size_t bytes_per_step(const Model<float>& model) const {
@@ -63,7 +38,7 @@ struct DeviceChoice {
   }
   /// To be asked before anybody waits for weights. Errors: no GPU.
   void check_there() const {
-    if (is_gpu() && list_devices().empty()) make_device_model({}, false);  // says why
+    if (is_gpu()) check_device();
   }
 };
 

@@ -86,12 +86,17 @@ std::vector<DeviceInfo> list_devices() {
   return devices;
 }
 
-std::unique_ptr<DeviceModel> make_device_model(const Model<float>& model, bool halves) {
+DeviceInfo check_device() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   check(status == cudaSuccess && count > 0,
         "no GPU can be used: ", status == cudaSuccess ? "CUDA finds no device" : cudaGetErrorString(status),
         ". Leave --device out, or see what `kvcache info` and nvidia-smi find");
+  return list_devices().front();
+}
+
+std::unique_ptr<DeviceModel> make_device_model(const Model<float>& model, bool halves) {
+  check_device();
   if (halves) return std::make_unique<OnDevice<__half>>(model);
   return std::make_unique<OnDevice<float>>(model);
 }

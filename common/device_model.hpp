@@ -27,6 +27,8 @@ struct DeviceInfo {
 };
 /// The GPUs of this machine; none in a build without CUDA, or where there is no driver.
 std::vector<DeviceInfo> list_devices();
+/// The one that make_device_model takes. Errors: none can be used, and why.
+DeviceInfo check_device();
 
 /// A transformer whose weights, caches and kernels are on a GPU; see kvcache/cuda/transformer.cuh.
 class DeviceModel {

@@ -1,8 +1,8 @@
 #include "run.hpp"
 
-#include "common/caches.hpp"
 #include "common/copied_back.hpp"
 #include "common/model_choice.hpp"
+#include "common/paths.hpp"
 #include "kvcache/observe.hpp"
 
 namespace kvcache::visualizer {
@@ -59,29 +59,7 @@ void hand_over(Channel& channel, const auto& put) {
   put(channel.handed);
 }
 
-/// The name of the GPU, or nothing if this processor computes. Errors: no GPU.
-std::string device_of(const Choice& choice) {
-  if (choice.device != "cuda") return "";
-  const std::vector<DeviceInfo> devices = list_devices();
-  if (devices.empty()) make_device_model({}, false);  // says why
-  return devices.front().name;
-}
-
-/// Calls use(transformer, make) with what computes: this processor, or a GPU; make(cache, capacity, watch) makes a
-/// cache for it.
-void with_transformer(const Choice& choice, const LoadedModel& loaded, const auto& use) {
-  if (choice.device == "cuda") {
-    const auto device = make_device_model(loaded.model, /*halves*/ false);
-    use(*device, [&](const std::string& cache, int capacity, MaybeObserver watch) {
-      return device->make_cache(cache, capacity, watch);
-    });
-  } else {
-    Transformer<float> transformer(loaded.model);
-    use(transformer, [&](const std::string& cache, int capacity, MaybeObserver watch) {
-      return make_cache(cache, loaded.model.config.cache_shape(), capacity, watch);
-    });
-  }
-}
+Where where(const Choice& choice) { return choice.device == "cuda" ? Where::gpu : Where::cpu; }
 
 /// Decodes with records; calls on_step(record) for each.
 void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace, std::stop_token stop,
@@ -91,10 +69,11 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
   trace.written_rows = trace.codes = rounds(choice.cache);
   trace.fork_at = choice.fork ? 1 : 0;
   const int capacity = choice.fork ? 2 * length : length;  // a page that two texts read is copied before a write
-  with_transformer(choice, loaded, [&]<class Model>(Model& transformer, const auto& make) {
-    using Cache = decltype(make(choice.cache, capacity, MaybeObserver{}));
-    TracedCache<Cache> cache([&](MaybeObserver watch) { return make(choice.cache, capacity, watch); });
-    TracedDecoding<float, Cache, Model> decoding(transformer, std::move(cache), prompt, options_of(choice, loaded),
+  with_path(where(choice), loaded.model, [&](auto& path) {
+    using Model = std::remove_reference_t<decltype(path.model)>;
+    using Cache = decltype(path.cache(choice.cache, capacity));
+    TracedCache<Cache> cache([&](MaybeObserver watch) { return path.cache(choice.cache, capacity, watch); });
+    TracedDecoding<float, Cache, Model> decoding(path.model, std::move(cache), prompt, options_of(choice, loaded),
                                                  trace);
     while (!decoding.done() && !stop.stop_requested()) on_step(decoding.next());
   });
@@ -109,11 +88,12 @@ TraceOptions trace_options(const Choice& choice, const LoadedModel& loaded) {
 void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> text, int prompt_length,
              Channel& channel, std::stop_token stop) {
   const int length = int(text.size());
-  with_transformer(choice, loaded, [&]<class Model>(Model& transformer, const auto& make) {
-    using Cache = decltype(make(choice.cache, length, MaybeObserver{}));
-    ComparedDecoding<float, Cache, Cache, Model> compared(transformer, make(choice.cache, length, MaybeObserver{}),
-                                                          make("growing", length, MaybeObserver{}), std::move(text),
-                                                          prompt_length, choice.repeats, choice.sampling);
+  with_path(where(choice), loaded.model, [&](auto& path) {
+    using Model = std::remove_reference_t<decltype(path.model)>;
+    using Cache = decltype(path.cache(choice.cache, length));
+    ComparedDecoding<float, Cache, Cache, Model> compared(path.model, path.cache(choice.cache, length),
+                                                          path.cache("growing", length), std::move(text), prompt_length,
+                                                          choice.repeats, choice.sampling);
     for (int done = 0; !compared.done() && !stop.stop_requested();) {
       if (channel.hold) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -132,7 +112,8 @@ void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> t
 }  // namespace
 
 void run(const Choice& choice, std::shared_ptr<const LoadedModel> model, Channel& channel, std::stop_token stop) {
-  const std::string device = device_of(choice);  // before anybody waits for weights
+  // The GPU is asked for before anybody waits for weights.
+  const std::string device = where(choice) == Where::cpu ? "" : check_device().name;
   const auto loaded = load_model(choice, std::move(model));
   const std::vector<int> prompt = prompt_of(choice, *loaded);
   TimelineAbout about;

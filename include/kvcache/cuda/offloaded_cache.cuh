@@ -65,8 +65,7 @@ class DeviceOffloadedCache {
       const int oldest = position / size - offload_.recent;  // its place is needed now
       if (oldest >= at(layer).in_host) move_out(layer, oldest);
       const auto part = [&](const MatrixIn<float>& side) {
-        return MatrixIn<float>(side.data() + (position - first_position) * side.outerStride(), next - position,
-                               side.cols(), Eigen::OuterStride<>(side.outerStride()));
+        return in(side.middleRows(position - first_position, next - position));
       };
       rows_.write(in_ring(layer, position), part(keys), part(values));
       layers_[std::size_t(layer)].length = next;

@@ -119,8 +119,7 @@ class DeviceTransformer {
       const auto rows = [&](int column) {  // a view of device memory: the policy passes it on, unread
         return MatrixIn<float>(first + column, piece, kv, Eigen::OuterStride<>(qkv_size));
       };
-      if (done == 0)
-        for (int head = 0; head < config_.kv_heads; ++head) work_.keys_reused += rows_of(cache, l);
+      if (done == 0) work_.keys_reused += std::int64_t(config_.kv_heads) * rows_of(cache, l);
       cache.append(l, position_ + done, rows(q), rows(q + kv));
       attend(cache, l, first, done, piece, attended + std::size_t(done) * std::size_t(q));
     }
