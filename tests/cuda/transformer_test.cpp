@@ -37,6 +37,8 @@ double largest_difference(DeviceTransformer<Weight>& device, Transformer<float>&
     const auto part = std::span(text).subspan(std::size_t(done), std::size_t(n));
     const auto there = device.step(device_cache, part), here = host.step(host_cache, part);
     REQUIRE(there.size() == here.size());
+    CHECK(device.work().keys_reused == host.work().keys_reused);
+    CHECK(device.work().tokens_reused == host.work().tokens_reused);
     for (std::size_t i = 0; i < here.size(); ++i)
       largest = std::isnan(there[i]) ? HUGE_VAL : std::max(largest, std::fabs(double(there[i]) - double(here[i])));
   }
