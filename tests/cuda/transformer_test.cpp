@@ -98,6 +98,18 @@ TEST_CASE("with shifted positions queries are turned on the device too, beyond t
                            SlidingWindowCache<>(paths.shape(), window), 5, 70) < 1e-4);
 }
 
+TEST_CASE("rows in device memory refuse slots that are not there") {
+  Stream stream;
+  DeviceRows rows({.layers = 1, .kv_heads = 2, .head_dim = 8}, {DeviceFormat::f32, &stream});
+  rows.resize(4, 0);
+  const Matrix<float> never_read = Matrix<float>::Zero(5, 16);
+  CHECK_THROWS_WITH_AS(rows.write(0, in(never_read), in(never_read)),
+                       doctest::Contains("DeviceRows: 5 rows do not fit at slot 0 of 4; resize() first"), Error);
+  CHECK_THROWS_WITH_AS(rows.copy(0, 3, 2), doctest::Contains("2 slots cannot be copied from slot 0 to slot 3"), Error);
+  CHECK_THROWS_WITH_AS(rows.resize(9, 5), doctest::Contains("with the first 5 of 4"), Error);
+  CHECK_THROWS_WITH_AS(rows.block(0, 2, 3, 0), doctest::Contains("3 slots at 2 asked for, but there are 4"), Error);
+}
+
 TEST_CASE("a forked text goes its own way, and the first does not notice") {
   const Model<float> model = random_model<float>(small_llama());
   Paths paths(model);

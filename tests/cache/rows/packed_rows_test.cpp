@@ -75,7 +75,9 @@ TEST_CASE("the bytes that are counted are those that were allocated") {
   for (const RowFormat* format : row_formats::all) {
     const allocations::Ledger ledger;
     PreallocatedCache<AnyRows> cache(shape, 100, {format, &row_formats::f16});
-    const std::size_t structures = std::size_t(shape.layers) * (sizeof(AnyRows) + sizeof(int));
+    // Where registers are wider than what malloc aligns to, Eigen asks for so much more, for keys and for values.
+    const std::size_t padding = EIGEN_MALLOC_ALREADY_ALIGNED ? 0 : EIGEN_DEFAULT_ALIGN_BYTES;
+    const std::size_t structures = std::size_t(shape.layers) * (sizeof(AnyRows) + sizeof(int) + 2 * padding);
     CHECK(ledger.live_bytes() == cache.memory().reserved_bytes + structures);
     CHECK(cache.memory().reserved_bytes == 2 * 100 * 2 * (format->row_bytes(32) + 64));
   }
