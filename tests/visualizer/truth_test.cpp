@@ -5,8 +5,8 @@
 #include <iterator>
 #include <sstream>
 
-#include "kvcache/cache/cache_names.hpp"
 #include "export/tables.hpp"
+#include "kvcache/cache/cache_names.hpp"
 #include "panels/heat.hpp"
 #include "panels/panels.hpp"
 #include "panels/row_in_numbers.hpp"
