@@ -98,19 +98,19 @@ TEST_CASE("norms are the textbook's: of whole tokens, and of heads where they li
     });
   };
   CHECK(worst(run([&](Stream& stream, float* y) {
-                stream.launch(rms_norm_rows<256>, dim3(1, tokens), dim3(256), 0, x_there.data(), gain_there.data(), y,
+                stream.launch(rms_norm_rows<256>, dim3(tokens), dim3(256), 0, x_there.data(), gain_there.data(), y,
                               size, size, 1e-5f);
               }),
               rms) < 1e-5);
   CHECK(worst(run([&](Stream& stream, float* y) {
-                stream.launch(layer_norm_rows<256>, dim3(1, tokens), dim3(256), 0, x_there.data(), gain_there.data(),
+                stream.launch(layer_norm_rows<256>, dim3(tokens), dim3(256), 0, x_there.data(), gain_there.data(),
                               bias_there.data(), y, size, 1e-5f);
               }),
               layer) < 1e-5);
   // Two heads of 8 in the middle of rows of 300, in place: the other numbers stay.
   auto heads = on_device(x);
   Stream stream;
-  stream.launch(rms_norm_rows<256>, dim3(2, tokens), dim3(256), 0, static_cast<const float*>(heads.data() + 16),
+  stream.launch(rms_norm_rows<256>, dim3(tokens, 2), dim3(256), 0, static_cast<const float*>(heads.data() + 16),
                 gain_there.data(), heads.data() + 16, 8, size, 1e-5f);
   stream.finish();
   const auto after = on_host(heads);
@@ -224,7 +224,7 @@ TEST_CASE("activations are the textbook's") {
       Stream stream;
       const auto from = on_device(x);
       DeviceMemory<float> to(std::size_t(tokens * size));
-      stream.launch(gated ? silu_gated_rows<256> : gelu_tanh_rows<256>, dim3(pieces(size, 256), tokens), dim3(256), 0,
+      stream.launch(gated ? silu_gated_rows<256> : gelu_tanh_rows<256>, dim3(tokens, pieces(size, 256)), dim3(256), 0,
                     from.data(), to.data(), size);
       stream.finish();
       return on_host(to);

@@ -32,7 +32,8 @@ class DeviceRows {
   }
 
   void resize(int slots, int keep) {
-    const std::size_t bytes = std::size_t(slots) * std::size_t(shape_.kv_heads) * row();
+    const std::size_t bytes = bytes_product(
+        "DeviceRows", {std::size_t(checked_slots("DeviceRows", slots)), std::size_t(shape_.kv_heads), row()});
     DeviceMemory<unsigned char> keys(bytes), values(bytes);  // if memory ran out, nothing has changed
     for (int head = 0; keep > 0 && head < shape_.kv_heads; ++head)
       for (const auto& [to, from] : {std::pair{&keys, &keys_}, std::pair{&values, &values_}})

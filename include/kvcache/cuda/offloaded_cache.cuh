@@ -38,8 +38,11 @@ class DeviceOffloadedCache {
         rows_(shape, options),
         layers_(std::size_t(shape.layers)),
         watch_(watch) {
+    check_shape("DeviceOffloadedCache", shape);
     check(offload.block >= 1 && offload.recent >= 1, "DeviceOffloadedCache: blocks of ", offload.block, " tokens, ",
           offload.recent, " of them on the device, asked for; each must be at least 1");
+    slots_product("DeviceOffloadedCache, layers and tokens that stay", shape.layers,
+                  slots_product("DeviceOffloadedCache, tokens of a block and blocks", offload.block, offload.recent));
     rows_.resize(first_room(), 0);
   }
   DeviceOffloadedCache(DeviceOffloadedCache&&) = default;
@@ -158,7 +161,9 @@ class DeviceOffloadedCache {
   }
   void make_rooms(int blocks) {
     finish();
-    rows_.resize(first_room() + 2 * blocks * offload_.block, first_room());
+    const int room = slots_product("DeviceOffloadedCache, tokens of a block and older blocks", offload_.block, blocks);
+    const int rooms = slots_product("DeviceOffloadedCache, two rooms of older tokens", 2, room);
+    rows_.resize(slots_sum("DeviceOffloadedCache, newest and older tokens", first_room(), rooms), first_room());
     room_blocks_ = blocks;
   }
   /// Waits for all copies, and takes the rooms as empty.
