@@ -37,9 +37,9 @@ inline Floats to_floats(const Ints& numbers) { return simd::static_simd_cast<Flo
 /// another processor than the one that is here.
 inline const float* all_halves() {
   static const auto table = [] {
-    std::array<float, 65536> table;
-    for (std::size_t bits = 0; bits < table.size(); ++bits) table[bits] = float_of_half(std::uint16_t(bits));
-    return table;
+    std::array<float, 65536> floats;
+    for (std::size_t bits = 0; bits < floats.size(); ++bits) floats[bits] = float_of_half(std::uint16_t(bits));
+    return floats;
   }();
   return table.data();
 }
