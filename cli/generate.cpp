@@ -94,7 +94,8 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
   const bool use_cache = choice.cache != "none";
   const std::string spec = saved ? saved->session().cache : use_cache ? choice.cache : "growing";
   const CacheShape shape = chosen.config.cache_shape();
-  auto cache = path.cache(spec, slots_sum("generate: the prompt and --tokens", int(prompt.size()), choice.tokens));
+  auto cache =
+      path.cache(spec, slots_sum("generate: the prompt and --tokens", int(prompt.size()), std::max(0, choice.tokens)));
   if (saved) {
     saved->restore(cache);
     fmt::print(stderr, "kvcache: {}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next\n",

@@ -65,7 +65,7 @@ Where where(const Choice& choice) { return choice.device == "cuda" ? Where::gpu 
 void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace, std::stop_token stop,
             const auto& on_step) {
   const std::vector<int> prompt = prompt_of(choice, loaded);
-  const int length = slots_sum("the prompt and the tokens to write", int(prompt.size()), choice.tokens);
+  const int length = slots_sum("the prompt and the tokens to write", int(prompt.size()), std::max(0, choice.tokens));
   trace.written_rows = trace.codes = rounds(choice.cache);
   trace.fork_at = choice.fork ? 1 : 0;
   const int capacity = choice.fork ? slots_product("two texts", 2, length)
@@ -81,8 +81,8 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
 }
 
 TraceOptions trace_options(const Choice& choice, const LoadedModel& loaded) {
-  const int length =
-      slots_sum("the prompt and the tokens to write", int(prompt_of(choice, loaded).size()), choice.tokens);
+  const int length = slots_sum("the prompt and the tokens to write", int(prompt_of(choice, loaded).size()),
+                               std::max(0, choice.tokens));
   return {trace_bytes(loaded.model.config, length) <= choice.most_trace_bytes,
           std::clamp(choice.layer, 0, loaded.model.config.layers - 1)};
 }
