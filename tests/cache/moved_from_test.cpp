@@ -38,7 +38,15 @@ void check_moved_from(Cache cache, const char* says = nullptr) {
   }
   if constexpr (SavableCache<Cache>) {
     ByteWriter to;
-    CHECK_THROWS_WITH_AS(cache.save(to), doctest::Contains("moved from"), Error);
+    try {
+      cache.save(to);
+      ByteReader saved(to.written());  // a pool of pages still knows what it is of: an empty text of that
+      saved.text();
+      CHECK(saved.number<std::int32_t>() == 0);
+      saved.check_finished();
+    } catch (const Error& error) {
+      CHECK(std::string(error.what()).find("moved from") != std::string::npos);
+    }
   }
   cache = std::move(moved);
   CHECK(cache.length(1) == 5);

@@ -27,7 +27,8 @@ inline std::optional<int> whole_number(std::string_view text) {
 inline std::string shortened(std::string_view text) {
   constexpr std::size_t most = 100;
   if (text.size() <= most) return std::string(text);
-  return std::string(text.substr(0, most)) + "... (" + std::to_string(text.size()) + " characters)";
+  std::string beginning(text.substr(0, most));
+  return beginning.append("... (").append(std::to_string(text.size())).append(" characters)");
 }
 }  // namespace detail
 

@@ -42,7 +42,8 @@ inline std::size_t bytes_product(std::string_view what, std::initializer_list<st
   std::size_t product = 1;
   bool fits = true;
   for (const std::size_t factor : factors) {
-    fits = fits && (factor == 0 || product <= most / factor);
+    if (factor == 0) return 0;
+    fits = fits && product <= most / factor;
     if (fits) product *= factor;
   }
   if (fits) return product;
