@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "common/session_cache.hpp"
 #include "device.hpp"
 #include "json_output.hpp"
 #include "kvcache/io/model_fingerprint.hpp"
@@ -49,8 +50,10 @@ std::vector<int> more_to_read(const GenerateChoice& choice, const ModelChoice& c
   return tokenizer.encode_more(next_chat_prompt(format, ended, choice.prompt));
 }
 
-/// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session.
-std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint64_t fingerprint) {
+/// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session
+/// and check_session_cache.
+std::optional<SavedSession> find_session(const GenerateChoice& choice, const ModelConfig& config,
+                                         std::uint64_t fingerprint) {
   if (choice.session.empty()) return {};
   check(choice.cache != "none",
         "generate: --session keeps the cache, but --cache none keeps nothing; name another cache");
@@ -63,10 +66,15 @@ std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint
   SavedSession saved = load_session(choice.session, fingerprint);
   const std::string& cache = saved.session().cache;
   check(!choice.has_cache || choice.cache == cache, "generate: the session ", choice.session, " has the cache \"",
-        cache, "\", but --cache ", choice.cache, " is given; leave --cache out, or begin another session");
+        cache.substr(0, 100), "\", but --cache ", choice.cache,
+        " is given; leave --cache out, or begin another session");
   check(choice.system.empty(), "generate: --system is said at the beginning, but the session ", choice.session,
         " has begun; leave it out, or begin another session");
   check(!saved.session().tokens.empty(), "generate: the session ", choice.session, " holds no text; begin another");
+  for (const int token : saved.session().tokens)
+    check(token < config.vocab, choice.session, ": a token of the text has the id ", token, ", but the model knows ",
+          config.vocab, "; the file is broken: begin another session");
+  check_session_cache(saved, config.cache_shape(), choice.has_cache);
   return saved;
 }
 
@@ -86,7 +94,8 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
   const bool use_cache = choice.cache != "none";
   const std::string spec = saved ? saved->session().cache : use_cache ? choice.cache : "growing";
   const CacheShape shape = chosen.config.cache_shape();
-  auto cache = path.cache(spec, int(prompt.size()) + choice.tokens);
+  auto cache =
+      path.cache(spec, slots_sum("generate: the prompt and --tokens", int(prompt.size()), std::max(0, choice.tokens)));
   if (saved) {
     saved->restore(cache);
     fmt::print(stderr, "kvcache: {}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next\n",
@@ -149,7 +158,7 @@ void run_generate(const GenerateChoice& choice) {
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
   const std::uint64_t fingerprint =
       choice.session.empty() ? 0 : model_fingerprint(chosen.config, chosen.files->tensors().tensors);
-  const std::optional<SavedSession> saved = find_session(choice, fingerprint);
+  const std::optional<SavedSession> saved = find_session(choice, chosen.config, fingerprint);
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
   choice.device.with_path(model, [&](auto& path) { write(choice, chosen, tokenizer, fingerprint, saved, path); });
 }

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "commands.hpp"
-#include "common/cache_cost.hpp"
+#include "common/caches.hpp"
 #include "common/model_choice.hpp"
 #include "terminal.hpp"
 

@@ -136,3 +136,24 @@ TEST_CASE("impossible pools are refused with a sentence") {
   for (const auto& [pages, size] : {std::pair{0, 4}, {4, 0}, {-1, 4}, {4, -2}})
     CHECK_THROWS_WITH_AS(pool_of(pages, size), doctest::Contains("each must be at least 1"), Error);
 }
+
+TEST_CASE("a move takes the count of copied bytes along") {
+  const auto pool = pool_of(10, 4);
+  PagedCache<Rows> origin(pool);
+  append(origin, 0, 6);
+  PagedCache<Rows> fork = origin.fork();
+  append(fork, 6, 1);  // a copy of the last page
+  PagedCache<Rows> moved(std::move(fork));
+  CHECK(moved.memory().copied_bytes == 4 * token_bytes);
+  CHECK(fork.memory().copied_bytes == 0);
+  PagedCache<Rows> assigned(pool);
+  assigned = std::move(moved);
+  CHECK(assigned.memory().copied_bytes == 4 * token_bytes);
+}
+
+TEST_CASE("a cache can have a pool of its own") {
+  PagedCache<Rows> cache(shape, PageOptions{4, 2});
+  append(cache, 0, 8);
+  CHECK(cache.pool().free_pages() == 0);
+  CHECK_THROWS_WITH_AS(append(cache, 8, 1), doctest::Contains("1 more pages of 4 tokens are needed"), Error);
+}

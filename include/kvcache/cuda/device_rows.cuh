@@ -35,7 +35,8 @@ class DeviceRows {
   // Errors of all that follow: slots that are not there (cache/check_slots.hpp).
   void resize(int slots, int keep) {
     check_resize("DeviceRows", slots_, slots, keep);
-    const std::size_t bytes = std::size_t(slots) * std::size_t(shape_.kv_heads) * row();
+    const std::size_t bytes = bytes_product(
+        "DeviceRows", {std::size_t(checked_slots("DeviceRows", slots)), std::size_t(shape_.kv_heads), row()});
     DeviceMemory<unsigned char> keys(bytes), values(bytes);  // if memory ran out, nothing has changed
     for (int head = 0; keep > 0 && head < shape_.kv_heads; ++head)
       for (const auto& [to, from] : {std::pair{&keys, &keys_}, std::pair{&values, &values_}})

@@ -68,13 +68,15 @@ class Decoding {
   bool done() const { return done_; }
 
   /// Feeds what the cache does not hold yet, and chooses the next token. The hook, if any, sees what Transformer::step
-  /// shows. Errors: called when done().
+  /// shows. Errors: called when done(); those of step, after which it may be called again.
   template <class Hook = NoHook>
   const Step<Scalar>& next(Hook&& hook = {}) {
     check(!done_, "generate: all ", step_.index + 1, " tokens are written; start anew for more");
     const auto start = Timed::Clock::now();
     if (!options_.use_cache) cache_.clear();
     const std::size_t held = std::size_t(cache_.length(0));
+    check(held < text_.size(), "generate: the cache holds ", held, " tokens and the text has ", text_.size(),
+          "; somebody else has appended to it: rewind or clear it");
     step_.tokens_fed = int(text_.size() - held);
     const std::span<const int> fed = std::span<const int>(text_).subspan(held);
     if constexpr (std::same_as<std::remove_cvref_t<Hook>, NoHook>)

@@ -12,6 +12,7 @@
 #include "kvcache/cache/rows/row_block.hpp"
 #include "kvcache/cache/rows/row_side.hpp"
 #include "kvcache/core/check.hpp"
+#include "kvcache/core/checked_size.hpp"
 #include "kvcache/math/quantise.hpp"
 
 namespace kvcache {
@@ -23,6 +24,19 @@ struct KiviOptions {
   int residual = 32;  // at least so many of the newest tokens are whole
 };
 
+/// Errors: other bits; a group below 1, a negative residual, more of either than can be counted; a head_dim that does
+/// not fill its bytes.
+inline void check_kivi(CacheShape shape, const KiviOptions& o) {
+  for (const int bits : {o.keys.bits, o.values.bits})
+    check((bits == 2 || bits == 4 || bits == 8) && o.group > 0 && o.residual >= 0 && shape.head_dim % (8 / bits) == 0 &&
+              shape.head_dim <= detail::piece_numbers,
+          "KiviRows: ", bits, " bits, groups of ", o.group, " tokens, ", o.residual, " whole rows and a head_dim of ",
+          shape.head_dim, " asked for; give 2, 4 or 8 bits, a group of at least 1 ",
+          "and a head_dim that fills its bytes, of at most ", detail::piece_numbers);
+  slots_product("KiviRows, tokens of a group and head_dim", o.group, shape.head_dim);
+  slots_sum("KiviRows, whole rows and two groups", o.residual, slots_product("KiviRows, two groups", 2, o.group));
+}
+
 namespace detail {
 
 inline std::string in_words(const KiviOptions& o) {
@@ -30,6 +44,8 @@ inline std::string in_words(const KiviOptions& o) {
          std::to_string(o.group) + ", " + std::to_string(o.residual) + " whole";
 }
 
+/// Whole rows there is room for: so many that no group is cut in two where the ring begins anew.
+inline int kivi_ring(const KiviOptions& o) { return (o.residual + o.group - 1) / o.group * o.group + o.group; }
 /// The newest rows of one layer, in a ring: slot s at s % ring. When `residual + group` of them are whole, the next one
 /// to come has the oldest `group` packed, for good.
 class KiviTail {
@@ -40,8 +56,8 @@ class KiviTail {
         kv_heads_(shape.kv_heads),
         keys_(shape.kv_heads, std::size_t(shape.head_dim)),
         values_(keys_) {
-    const int ring = (o_.residual + o_.group - 1) / o_.group * o_.group + o_.group;  // so that no group is cut in two
-    keys_ = keys_.resized(ring, 0), values_ = values_.resized(ring, 0);
+    check_kivi(shape, options);
+    keys_ = keys_.resized(kivi_ring(o_), 0), values_ = values_.resized(kivi_ring(o_), 0);
   }
   int ring() const { return keys_.slots(); }
   int packed() const { return packed_; }  // slots before this one are not here any more
@@ -105,7 +121,7 @@ class KiviGroups {
   using Block = RowBlock<float, detail::KiviRun>;
   using Options = KiviOptions;
 
-  /// Errors: other bits; a group below 1, a negative residual; a head_dim that does not fill its bytes.
+  /// Errors: those of check_kivi.
   explicit KiviGroups(CacheShape shape, KiviOptions options = {})
       : shape_(shape),
         o_(options),
@@ -183,12 +199,7 @@ class KiviGroups {
  private:
   using Side = detail::RowSide<std::byte>;
   static const KiviOptions& checked(CacheShape shape, const KiviOptions& o) {
-    for (const int bits : {o.keys.bits, o.values.bits})
-      check((bits == 2 || bits == 4 || bits == 8) && o.group > 0 && o.residual >= 0 &&
-                shape.head_dim % (8 / bits) == 0 && shape.head_dim <= detail::piece_numbers,
-            "KiviRows: ", bits, " bits, groups of ", o.group, " tokens, ", o.residual, " whole rows and a head_dim of ",
-            shape.head_dim, " asked for; give 2, 4 or 8 bits, a group of at least 1 ",
-            "and a head_dim that fills its bytes, of at most ", detail::piece_numbers);
+    check_kivi(shape, o);
     return o;
   }
   static void pack(KiviSide side, MatrixIn<float> rows, std::byte* to) {
@@ -209,5 +220,33 @@ class KiviGroups {
 };
 
 static_assert(SlotRows<KiviGroups>);
+
+/// What KIVI's rows of one layer take without being there, when tokens come in order.
+class KiviSizes {
+ public:
+  /// Errors: those of check_kivi.
+  KiviSizes(CacheShape shape, const KiviOptions& options) : o_(options), groups_(shape, options) {
+    whole_bytes_ = 2 * std::size_t(shape.row_size()) * sizeof(float);
+  }
+  /// Tokens of the first `length` that are packed.
+  int packed(int length) const {
+    const int too_many = length - o_.residual - o_.group;
+    return too_many <= 0 ? 0 : (too_many + o_.group - 1) / o_.group * o_.group;
+  }
+  int slots(int room) const { return room / o_.group * o_.group + (room % o_.group > 0 ? o_.group : 0); }
+  std::size_t used_bytes(int length) const {
+    const int packed = this->packed(length);
+    return group_bytes(packed) + std::size_t(length - packed) * whole_bytes_;
+  }
+  std::size_t reserved_bytes(int slots) const { return group_bytes(slots) + ring_bytes(); }
+  std::size_t group_bytes(int tokens) const { return std::size_t(tokens / o_.group) * groups_.bytes_per_slot(); }
+  std::size_t ring_bytes() const { return std::size_t(detail::kivi_ring(o_)) * whole_bytes_; }
+  std::string format() const { return detail::in_words(o_); }
+
+ private:
+  KiviOptions o_;
+  KiviGroups groups_;  // none
+  std::size_t whole_bytes_;
+};
 
 }  // namespace kvcache

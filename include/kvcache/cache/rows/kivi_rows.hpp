@@ -16,6 +16,7 @@ class KiviRows {
   using Scalar = float;
   using Block = KiviGroups::Block;
   using Options = KiviOptions;
+  using Sizes = KiviSizes;
 
   /// Errors: those of KiviGroups.
   explicit KiviRows(CacheShape shape, KiviOptions options = {}) : groups_(shape, options), tail_(shape, options) {}

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -52,8 +53,10 @@ struct PackedRun {
     const int at_once = std::max(1, piece_numbers / head_dim);
     for (int first = 0; first < rows; first += at_once) {
       const PackedRun piece = slice(first, std::min(at_once, rows - first));
-      if (!format->is_f32) format->unpack(piece.bytes, piece.rows, head_dim, unpacked);
-      const float* numbers = format->is_f32 ? reinterpret_cast<const float*>(piece.bytes) : unpacked;
+      // Saved rows lie behind those of another format, so that an address need not suit a float.
+      const bool in_place = format->is_f32 && reinterpret_cast<std::uintptr_t>(piece.bytes) % alignof(float) == 0;
+      if (!in_place) format->unpack(piece.bytes, piece.rows, head_dim, unpacked);
+      const float* numbers = in_place ? reinterpret_cast<const float*>(piece.bytes) : unpacked;
       product(MatrixIn<float>(numbers, piece.rows, head_dim, Eigen::OuterStride<>(head_dim)), first);
     }
   }
@@ -128,7 +131,7 @@ class PackedRows {
     const std::string keys = formats_.keys().name, values = formats_.values().name;
     return keys == values ? keys : keys + " and " + values;
   }
-  /// Some of `count` saved slots, read where they lie. The bytes must be aligned to 4.
+  /// Some of `count` saved slots, read where they lie.
   Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
     const auto part = [&](const std::byte* side, const RowFormat& format) {
       const std::size_t row = format.row_bytes(shape_.head_dim);
