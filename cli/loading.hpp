@@ -29,8 +29,7 @@ struct WeightsChoice {
   }
 };
 
-inline void choose_threads(int threads) {
-  if (threads != 0) set_thread_count(threads);
-}
+/// 0: as many as the system or the environment (OMP_NUM_THREADS) says. Errors: more than can be.
+inline void choose_threads(int threads) { set_thread_count(threads != 0 ? threads : thread_count()); }
 
 }  // namespace kvcache::cli
