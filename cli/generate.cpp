@@ -83,8 +83,9 @@ struct Writing {
   std::vector<int> ids;
   std::vector<double> seconds;  // of each step
   Work work;
-  bool is_read = true;  // false: standard output cannot be written any more
-  bool goes_on() const { return is_read && StopSignal::received() == 0; }
+  bool is_kept = false;  // a file was asked for too: then it matters less what becomes of standard output
+  bool is_read = true;   // false: standard output cannot be written any more
+  bool goes_on() const { return (is_read || is_kept) && StopSignal::received() == 0; }
 
   void print(const std::string& piece) {
     text += piece;
@@ -126,6 +127,7 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
            std::uint64_t fingerprint, const std::optional<SavedSession>& saved, std::optional<FileToWrite>& session,
            Outputs& outputs, auto& path) {
   Writing writing;
+  writing.is_kept = session || !choice.json.empty();
   const std::vector<int> prompt = [&] {
     const Timed timed(writing.work, Part::tokenising);
     if (!saved) return prompt_ids(chosen, tokenizer, text_to_read(choice, chosen), 0, 0);
@@ -158,6 +160,7 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
     throw;
   }
 
+  const int stopped_by = decoding.done() ? 0 : StopSignal::received();
   bool is_saved = false;
   if (session && !writing.ids.empty())
     outputs.attempt([&] {
@@ -175,12 +178,11 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
          {"resumed_tokens", saved ? saved->session().tokens.size() : 0},
          {"generated_ids", writing.ids},
          {"text", writing.text},
-         {"stopped", StopSignal::received() != 0},
+         {"stopped", stopped_by != 0},
          {"seconds_per_step", writing.seconds},
          {"parts", to_json(writing.work)},
          {"memory", to_json(cache.memory(), chosen.config.cache_shape().bytes_per_token(sizeof(float)) * fed)}});
   });
-  const int stopped_by = decoding.done() ? 0 : StopSignal::received();
   if (stopped_by != 0) say_stopped(choice, writing, is_saved, saved.has_value());
   outputs.finish();
   if (stopped_by != 0) throw ExitStatus{128 + stopped_by};

@@ -93,9 +93,12 @@ class FileToWrite {
   /// Tries now what would fail later. Errors: a folder that is missing or not writable; a name that is a folder, too
   /// long, or of a file that may not be written; another program that is writing PATH.
   explicit FileToWrite(const std::filesystem::path& path) : path_(path), target_(detail::behind_links(path)) {
+    check(!path_.empty(), "a file without a name cannot be written; give one");
     struct stat old {};
     struct stat behind {};
-    if (::stat(path_.c_str(), &old) == 0) {
+    if (::stat(path_.c_str(), &old) != 0) {
+      check(errno == ENOENT, path_.string(), " cannot be written: ", why_not_written(errno));
+    } else {
       check(!S_ISDIR(old.st_mode), path_.string(), " cannot be written: it is a folder; give the name of a file");
       const bool is_stream = detail::standard_stream(old) >= 0;
       is_direct_ =
@@ -147,10 +150,12 @@ class FileToWrite {
       // A pipe of that name would be waited for, and a link followed into somebody else's file.
       file_ = detail::OpenFile(::open(
           part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, exists ? 0600 : 0666));
-      check(file_ >= 0, path_.string(), " cannot be written: ", why_not_written(errno));
+      check(file_ >= 0 || errno != ENOENT, path_.string(), " cannot be written: there is no folder ",
+            target_.parent_path().string(), "; make it first");
+      check(file_ >= 0, path_.string(), " cannot be written: ", part_.string(), " beside it: ", why_not_written(errno));
       struct stat opened {};
       check(::fstat(file_, &opened) == 0 && S_ISREG(opened.st_mode), path_.string(),
-            " cannot be written: ", part_.string(), " is in the way; remove it");
+            " cannot be written: ", part_.string(), " beside it is in the way; remove it");
       if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) break;
       // Locked, and under this name after that: the one before may have renamed or removed it since it was opened.
       is_locked = detail::is_named(file_, part_);
