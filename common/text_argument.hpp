@@ -63,8 +63,9 @@ inline std::string text_argument(const std::string& given) {
   if (!given.starts_with('@') || given == "@") return given;
   if (given.starts_with("@@")) return given.substr(1);
   const std::string path = given.substr(1);
-  check(path == "-" || ::access(path.c_str(), F_OK) == 0, "the text ", given, " stands for a file, but ", path,
-        " cannot be found: ", std::strerror(errno), "; if it is no file, begin the text with @@");
+  const bool is_there = path == "-" || ::access(path.c_str(), F_OK) == 0;
+  check(is_there, "the text ", given, " stands for a file, but ", path, " cannot be found: ", std::strerror(errno),
+        "; if it is no file, begin the text with @@");
   return text_of_file(path);
 }
 

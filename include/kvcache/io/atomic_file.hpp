@@ -81,13 +81,13 @@ inline void write_whole(int file, std::span<const std::byte> bytes, const std::f
 
 }  // namespace detail
 
-/// A file that will be written: PATH.part beside it, which becomes PATH when it is whole and the disk has it.
-///  - Until then PATH stays as it was. Who gives up leaves no PATH.part; a program that is killed leaves it, and the
-///  next
-///    one writes over it, so they never pile up.
-///  - PATH.part is locked, from the beginning to the end: nobody else writes PATH meanwhile.
-///  - Links are followed: the file behind them is replaced. An existing file's mode and owner are kept, where one may.
-///  - What is no regular file, such as a pipe or /dev/stdout, is written as it stands.
+/// A file that will be written: PATH.part beside it, which becomes PATH when it is whole and the disk has it. Until
+/// then PATH stays as it was. Who gives up leaves no PATH.part; a program that is killed leaves it, and the next one
+/// writes over it, so they never pile up.
+///
+/// PATH.part is locked from the beginning to the end: nobody else writes PATH meanwhile. Links are followed: the file
+/// behind them is replaced. An existing file's mode is kept, and its owner where one may. What is no regular file, such
+/// as a pipe, and what standard output goes to are written as they stand.
 class FileToWrite {
  public:
   /// Tries now what would fail later. Errors: a folder that is missing or not writable; a name that is a folder, too
@@ -103,8 +103,9 @@ class FileToWrite {
       const bool is_stream = detail::standard_stream(old) >= 0;
       is_direct_ =
           !S_ISREG(old.st_mode) || is_stream || ::lstat(target_.c_str(), &behind) != 0 || !detail::is_same(old, behind);
-      check((is_direct_ && is_stream) || ::access(path_.c_str(), W_OK) == 0, path_.string(),
-            " cannot be written: ", why_not_written(errno));
+      const bool may_write =
+          is_stream || ::access(path_.c_str(), W_OK) == 0;  // arguments have no order: errno is later
+      check(may_write, path_.string(), " cannot be written: ", why_not_written(errno));
     }
     if (is_direct_) return;  // opened when it is written: who reads a pipe would see its end too early
     // Names may have 255 bytes; this one has 5 more than the target's.
@@ -132,10 +133,10 @@ class FileToWrite {
   /// power cut. Errors: a full disk.
   void finish() {
     if (is_direct_) return;
-    check(::fsync(file_) == 0, path_.string(), " could not be written whole: ", why_not_written(errno));
-    check(::rename(part_.c_str(), target_.c_str()) == 0, path_.string(),
-          " cannot be replaced: ", why_not_written(errno), "; choose another name");
-    is_whole_ = true;
+    const bool is_on_disk = ::fsync(file_) == 0;
+    check(is_on_disk, path_.string(), " could not be written whole: ", why_not_written(errno));
+    is_whole_ = ::rename(part_.c_str(), target_.c_str()) == 0;
+    check(is_whole_, path_.string(), " cannot be replaced: ", why_not_written(errno), "; choose another name");
     const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
     const detail::OpenFile opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (opened >= 0) ::fsync(opened);  // some systems cannot: the file is whole all the same
