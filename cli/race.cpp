@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "json_output.hpp"
+#include "kvcache/core/disturbance.hpp"
 #include "kvcache/core/statistics.hpp"
 #include "loading.hpp"
 #include "outputs.hpp"
@@ -31,6 +32,17 @@ std::vector<double> Run::median_step_seconds() const {
     medians.push_back(median(std::move(all)));
   }
   return medians;
+}
+
+std::optional<double> Race::ratio(const Run& run) const {
+  if (!repeats_agree(runs[0].seconds) || !repeats_agree(run.seconds)) return {};
+  return runs[0].mean() / run.mean();
+}
+
+std::string Race::disturbed() const {
+  std::vector<std::vector<double>> ways;
+  for (const Run& run : runs) ways.push_back(run.seconds);
+  return disturbed_by(ways, share_waited);
 }
 
 bool Race::is_exact(const Run& run) const {
@@ -77,7 +89,7 @@ LogitDifference prove(auto& model, const auto& make, const Race& race, const Run
 /// All runs of one prompt length, interleaved.
 Race measure(const RaceChoice& choice, const ModelChoice& chosen, std::size_t weight_bytes, std::vector<int> prompt,
              int tokens, auto& path) {
-  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes, choice.device.is_gpu()};
+  Race race{chosen, std::move(prompt), tokens, {}, {}, weight_bytes, choice.device.is_gpu(), 0};
   for (const std::string& cache : choice.caches) race.runs.push_back({cache, {}, {}, {}, {}, {}});
   {
     Progress silent("", 1);
@@ -87,8 +99,10 @@ Race measure(const RaceChoice& choice, const ModelChoice& chosen, std::size_t we
     }
   }
   Progress progress("racing", std::int64_t(choice.repeats) * tokens * std::ssize(race.runs));
+  const DisturbanceWatch watch;
   for (int repeat = 0; repeat < choice.repeats; ++repeat)
     for (Run& run : race.runs) run_once(path, race.prompt, tokens, run, progress);
+  race.share_waited = watch.share_waited();
   return race;
 }
 

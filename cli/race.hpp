@@ -49,8 +49,12 @@ struct Race {
   Proof proof;                   // of the first cached run
   std::size_t weight_bytes = 0;  // read by one step [COMPUTED]
   bool on_gpu = false;
+  double share_waited = 0;  // of the time, for a processor that other programs had [MEASURED]
 
-  double ratio() const { return runs.front().mean() / runs.back().mean(); }
+  /// How many times as long the first run took; nothing if repeats disagree, for then no number says it.
+  std::optional<double> ratio(const Run& run) const;
+  /// Why these are no measurements of this program alone; empty: nothing speaks against them.
+  std::string disturbed() const;
   bool is_exact(const Run& run) const;  // its cache keeps every token, as computed
   /// The first run that wrote something else than the first one; null if all agree. A cache that forgets or rounds may.
   const Run* first_other_text() const;

@@ -19,24 +19,30 @@ std::string title(const Race& race, const Run& run) {
   return cached > 1 ? "with KV caching (" + run.cache + ")" : "with KV caching";
 }
 
+/// What stands over figures that were measured.
+const char* measured(const Race& race) { return race.disturbed().empty() ? "MEASURED" : "MEASURED, disturbed"; }
+
 void print_times(const Race& race) {
   for (const Run& run : race.runs)
     fmt::print("{0}: {1:.{3}f} ± {2:.{3}f} seconds\n", title(race, run), run.mean(), run.deviation(),
                decimals_for(run.mean()));
-  if (std::any_of(race.runs.begin(), race.runs.end(), [](const Run& r) { return r.deviation() > 0.2 * r.mean(); }))
-    fmt::print("note: the times of one run differ by more than 20 %: the machine was busy; run it again\n");
   for (std::size_t i = 1; i < race.runs.size(); ++i) {
-    const double ratio = race.runs[0].mean() / race.runs[i].mean();
-    fmt::print("ratio: {:.2f}  ({} / {}){}\n", ratio, title(race, race.runs[0]), title(race, race.runs[i]),
-               ratio < 1.05 && race.runs[i].cached() ? "  - here the cache is no faster" : "");
+    const std::string of = fmt::format("({} / {})", title(race, race.runs[0]), title(race, race.runs[i]));
+    if (const std::optional<double> ratio = race.ratio(race.runs[i]))
+      fmt::print("ratio: {:.2f}  {}{}\n", *ratio, of,
+                 *ratio < 1.05 && race.runs[i].cached() ? "  - here the cache is no faster" : "");
+    else
+      fmt::print("ratio: not known  {}, for the repeats disagree\n", of);
   }
+  if (const std::string why = race.disturbed(); !why.empty())
+    fmt::print("DISTURBED: {}. Times and tokens/s say little then; end what else runs, and run this again.\n", why);
 }
 
 void print_details(const Race& race) {
   const std::size_t steps = std::size_t(race.tokens), window = std::min<std::size_t>(32, steps);
-  fmt::print("\n{:<14} {:>9} {:>15} {:>15} {:>8}   share of the time\n", "MEASURED", "prefill",
+  fmt::print("\n{:<20} {:>9} {:>15} {:>15} {:>8}   share of the time\n", measured(race), "prefill",
              fmt::format("first {}", window), fmt::format("last {}", window), "last");
-  fmt::print("{:<14} {:>9} {:>15} {:>15} {:>8}\n", "", "ms", "tokens/s", "tokens/s", "GB/s");
+  fmt::print("{:<20} {:>9} {:>15} {:>15} {:>8}\n", "", "ms", "tokens/s", "tokens/s", "GB/s");
   for (const Run& run : race.runs) {
     const std::vector<double> medians = run.median_step_seconds();
     const double last = tokens_per_second(medians, steps - window, window);
@@ -48,7 +54,7 @@ void print_details(const Race& race) {
       for (const Part part : {Part::projection, Part::attention, Part::feed_forward, Part::output_layer, Part::copying})
         shares += fmt::format("{}{} {:.0f} %", shares.empty() ? "" : ", ", name(part),
                               100 * run.work.seconds[std::size_t(part)] / run.work.total_seconds());
-    fmt::print("{:<14} {:>9.2f} {:>15.1f} {:>15.1f} {:>8.1f}   {}\n", run.cache, 1e3 * medians[0],
+    fmt::print("{:<20} {:>9.2f} {:>15.1f} {:>15.1f} {:>8.1f}   {}\n", run.cache, 1e3 * medians[0],
                tokens_per_second(medians, 0, window), last, bytes * last / 1e9, shares);
   }
   fmt::print("GB/s: weights and cache, each read once a step\n");
@@ -114,7 +120,7 @@ void print_race(const Race& race, int repeats) {
     for (double& ms : milliseconds) ms *= 1e3;
     curves.push_back({marks[i % sizeof(marks)], title(race, race.runs[i]), std::move(milliseconds)});
   }
-  fmt::print("\nMilliseconds per token, over the tokens written after the first   MEASURED (medians)\n{}",
+  fmt::print("\nMilliseconds per token, over the tokens written after the first   {} (medians)\n{}", measured(race),
              plot(curves, "ms"));
   print_proof(race);
   print_memory(race);
@@ -124,6 +130,8 @@ void print_table(const std::vector<Race>& races, const std::vector<int>& tokens)
   const Race& first = races[0];
   fmt::print("{}\nratio of times, {} / each cache, by tokens written and prompt length   MEASURED (medians)\n\n",
              first.model.described(), first.runs[0].cache);
+  bool all_known = true;
+  std::string disturbed;
   for (std::size_t run = 1; run < first.runs.size(); ++run) {
     fmt::print("{:<14}", first.runs[run].cache);
     for (const Race& race : races) fmt::print(" {:>8}", fmt::format("p={}", race.prompt.size()));
@@ -134,13 +142,21 @@ void print_table(const std::vector<Race>& races, const std::vector<int>& tokens)
         const auto sum = [&](const Run& r) {
           return double(n) / tokens_per_second(r.median_step_seconds(), 0, std::size_t(n));
         };
-        fmt::print(" {:>8.2f}", sum(race.runs[0]) / sum(race.runs[run]));
+        if (race.ratio(race.runs[run]))
+          fmt::print(" {:>8.2f}", sum(race.runs[0]) / sum(race.runs[run]));
+        else
+          fmt::print(" {:>8}", "?");
+        all_known = all_known && race.ratio(race.runs[run]).has_value();
+        if (disturbed.empty()) disturbed = race.disturbed();
       }
       fmt::print("\n");
     }
     fmt::print("\n");
   }
   fmt::print("A ratio of 1 means no gain: one token needs the whole prompt either way.\n");
+  if (!all_known) fmt::print("?: not known, for the repeats disagree.\n");
+  if (!disturbed.empty())
+    fmt::print("DISTURBED: {}. Ratios say little then; end what else runs, and run this again.\n", disturbed);
 }
 
 nlohmann::json to_json(const Race& race) {
@@ -152,18 +168,22 @@ nlohmann::json to_json(const Race& race) {
                     {"seconds", run.seconds},
                     {"mean", run.mean()},
                     {"std", run.deviation()},
+                    {"ratio", nullptr},
                     {"ms_per_token", milliseconds},
                     {"parts", to_json(run.work, std::ssize(run.seconds))},
                     {"generated_ids", run.ids},
                     {"memory", to_json(run.memory, run.cached() ? race.formula_bytes() : 0)},
                     {"bytes_copied", run.memory.copied_bytes}});
+    if (const auto ratio = race.ratio(run)) runs.back()["ratio"] = *ratio;
   }
   nlohmann::json json{{"model", race.model.name},
                       {"random_weights", race.model.is_shape()},
                       {"prompt_ids", race.prompt},
                       {"tokens", race.tokens},
                       {"threads", thread_count()},
-                      {"ratio", race.ratio()},
+                      {"ratio", runs.back()["ratio"]},
+                      {"disturbed", race.disturbed()},
+                      {"share_waited", race.share_waited},
                       {"same_tokens", race.first_other_text() == nullptr},
                       {"max_logit_difference", nullptr},
                       {"max_logit_difference_double", nullptr},
@@ -188,7 +208,10 @@ std::string to_csv(const Race& race) {
 }
 
 SvgPlot to_plot(const Race& race) {
-  SvgPlot plot{"Milliseconds per token, " + race.model.name + " \u00b7 MEASURED (medians)", "tokens written", "ms", {}};
+  SvgPlot plot{"Milliseconds per token, " + race.model.name + " \u00b7 " + measured(race) + " (medians)",
+               "tokens written",
+               "ms",
+               {}};
   for (const Run& run : race.runs) {
     SvgSeries series{title(race, run), {}};
     const std::vector<double> seconds = run.median_step_seconds();

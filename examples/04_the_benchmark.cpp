@@ -1,5 +1,5 @@
 // The benchmark that started this project, in a user's code: the same text with and without the KV cache, five times
-// g++ -std=c++20 -O3 -march=native -fopenmp -Iinclude -I/usr/include/eigen3 examples/04_the_benchmark.cpp -lpcre2-8
+// g++ -std=c++20 -O3 -march=native -Iinclude -I/usr/include/eigen3 examples/04_the_benchmark.cpp -lpcre2-8
 // ./a.out
 #include <chrono>
 #include <cmath>

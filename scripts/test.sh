@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install_packages.sh
-install_packages "${build_packages[@]}" "${gui_packages[@]}" clang libomp-dev doctest-dev libbenchmark-dev python3 \
+install_packages "${build_packages[@]}" "${gui_packages[@]}" clang doctest-dev libbenchmark-dev python3 \
   xvfb xauth xdotool
 install_packages "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"  # sanitizers and libFuzzer of that clang
 scripts/fetch_gui.sh

@@ -9,7 +9,7 @@ cd "$include"
 one() {
   # The second include shows that a header can be included twice.
   printf '#include "%s"\n#include "%s"\n' "$1" "$1" |
-    g++ -fopenmp -std=c++20 -fsyntax-only -Wall -Wextra -Werror -I. -isystem "$EIGEN" -x c++ - ||
+    g++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -I. -isystem "$EIGEN" -x c++ - ||
     { echo "$1 does not compile alone"; exit 1; }
 }
 export -f one

@@ -1,12 +1,11 @@
-// How many threads a scope uses. Most tests use one: on a busy machine OpenMP's barriers take longest.
+// How many threads a scope uses. Most tests use one: two run at a time.
 #pragma once
 
 #include "kvcache/core/parallel.hpp"
 
 class Threads {
  public:
-  /// As many as asked for, or one in a build without OpenMP.
-  explicit Threads(int threads) { kvcache::set_thread_count(kvcache::has_threads() ? threads : 1); }
+  explicit Threads(int threads) { kvcache::set_thread_count(threads); }
   ~Threads() { kvcache::set_thread_count(before_); }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
