@@ -444,7 +444,7 @@ class CommandTest(unittest.TestCase):
         self.refused(f"stands for a file, but {file}2 cannot be found: No such file or directory; if it is no file, begin "
                      "the text with @@", "generate", "--prompt", f"@{file}2")
         self.refused("cannot be read: Is a directory", "generate", "--prompt-file", self.folder.name)
-        self.refused("--prompt-file excludes --prompt", "generate", "--prompt", "a", "--prompt-file", file, status=2)
+        self.refused("--prompt excludes --prompt-file", "generate", "--prompt", "a", "--prompt-file", file, status=2)
         self.refused("only one text can come from it", "generate", "--chat", "--prompt", "-", "--system", "-")
         self.refused("the prompt is empty", "generate", "--prompt", "-")
 
@@ -555,10 +555,16 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(len(json.loads(printed[printed.index("{"):])["generated_ids"]), 2)
 
     # --- what a person does meanwhile
+    def read(self, process, count):
+        read = b""
+        while len(read) < count and (piece := process.stdout.read(count - len(read))):
+            read += piece
+        return read
+
     def start(self, *arguments, **options):
         process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=surroundings(), **options)
-        self.addCleanup(process.kill)
-        return process, process.stdout.read(200)  # it writes now
+        self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close(), process.stderr.close()))
+        return process, self.read(process, 200)  # it writes now
 
     def test_ctrl_c_keeps_what_is_there(self):
         for number, name, status in ((signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGHUP, "SIGHUP", 129)):
@@ -583,7 +589,7 @@ class CommandTest(unittest.TestCase):
     def test_who_is_to_outlive_the_terminal_does(self):
         process, _ = self.start("generate", *ENDLESS, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
         process.send_signal(signal.SIGHUP)
-        self.assertEqual(len(process.stdout.read(2000)), 2000)
+        self.assertEqual(len(self.read(process, 2000)), 2000)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130)
