@@ -7,18 +7,23 @@
 
 #include "commands.hpp"
 #include "common/session_cache.hpp"
+#include "common/text_argument.hpp"
 #include "device.hpp"
 #include "json_output.hpp"
 #include "kvcache/io/model_fingerprint.hpp"
 #include "kvcache/io/session.hpp"
 #include "kvcache/text.hpp"
 #include "loading.hpp"
+#include "outputs.hpp"
+#include "stop_signal.hpp"
 
 namespace kvcache::cli {
 namespace {
 
 struct GenerateChoice {
-  std::string model = "tiny", prompt = "To be, or not to be", cache = "growing", json, system, session;
+  std::string model = "tiny", cache = "growing", json, system, session;
+  PromptChoice prompt_given{.text = "To be, or not to be"};
+  std::string prompt;  // what was given stands for
   int tokens = 100, threads = 0;
   bool chat = false, has_prompt = false, has_cache = false;  // the last two: given, not left as they are
   WeightsChoice weights;
@@ -29,9 +34,8 @@ struct GenerateChoice {
 ChatFormat chat_format(const GenerateChoice& choice, const ModelChoice& chosen) {
   const ChatFormat format = chosen.files->chat_format();
   if (format == ChatFormat::none)
-    fmt::print(stderr,
-               "kvcache: {} says no chat format that is known here (ChatML, Llama 3); the prompt is read as it is\n",
-               choice.model);
+    say("kvcache",
+        choice.model + " says no chat format that is known here (ChatML, Llama 3); the prompt is read as it is");
   return format;
 }
 
@@ -57,12 +61,8 @@ std::optional<SavedSession> find_session(const GenerateChoice& choice, const Mod
   if (choice.session.empty()) return {};
   check(choice.cache != "none",
         "generate: --session keeps the cache, but --cache none keeps nothing; name another cache");
-  if (!std::filesystem::exists(choice.session)) {
-    const auto folder = std::filesystem::absolute(choice.session).parent_path();  // asked now: writing takes a while
-    check(std::filesystem::is_directory(folder), choice.session, ": there is no folder ", folder.string(),
-          "; make it first");
-    return {};
-  }
+  std::error_code ignored;  // what is wrong with the name was said when it was locked
+  if (!std::filesystem::exists(choice.session, ignored)) return {};
   SavedSession saved = load_session(choice.session, fingerprint);
   const std::string& cache = saved.session().cache;
   check(!choice.has_cache || choice.cache == cache, "generate: the session ", choice.session, " has the cache \"",
@@ -78,12 +78,66 @@ std::optional<SavedSession> find_session(const GenerateChoice& choice, const Mod
   return saved;
 }
 
+/// What a text looks like where it is printed. Programs get its very bytes; a terminal would obey some of them, and a
+/// model can be made to write any.
+std::string as_printed(const std::string& text) {
+  static const bool is_terminal = ::isatty(STDOUT_FILENO) != 0;
+  return is_terminal ? printable(text, /*keep_lines*/ true) : text;
+}
+
+/// A text on its way.
+struct Writing {
+  std::string text;  // what was written, without the prompt
+  std::vector<int> ids;
+  std::vector<double> seconds;  // of each step
+  Work work;
+  bool is_kept = false;  // a file was asked for too: then it matters less what becomes of standard output
+  bool is_read = true;   // false: standard output cannot be written any more
+  bool goes_on() const { return (is_read || is_kept) && StopSignal::received() == 0; }
+
+  void print(const std::string& piece) {
+    text += piece;
+    is_read = is_read && print_at_once(as_printed(piece));
+  }
+};
+
+/// Token by token, to the end or until somebody stops it. `beginning` is printed first.
+void write_text(const ModelChoice& chosen, const Tokenizer& tokenizer, const std::string& beginning, bool chat,
+                auto& decoding, Writing& writing) {
+  if (!writing.goes_on()) return;
+  const std::vector<int>& ends = chosen.config.end_tokens;
+  Utf8Stream stream;
+  writing.is_read = print_at_once(as_printed(beginning));
+  while (writing.goes_on() && !decoding.done()) {
+    const Step<float>& step = decoding.next();
+    writing.ids.push_back(step.token);
+    writing.seconds.push_back(step.seconds);
+    writing.work += step.work;
+    const Timed timed(writing.work, Part::tokenising);
+    if (!chat || std::ranges::count(ends, step.token) == 0) writing.print(stream.add(tokenizer.bytes_of(step.token)));
+  }
+  writing.print(stream.finish());
+  writing.is_read = writing.is_read && print_at_once("\n");
+}
+
+/// Says what became of a text that was stopped: how far it came, and whether the session has it.
+void say_stopped(const GenerateChoice& choice, const Writing& writing, bool is_saved, bool is_resumed) {
+  std::string sentence =
+      fmt::format("stopped by {} after {} of {} tokens", StopSignal::name(), writing.ids.size(), choice.tokens);
+  if (is_saved) sentence += "; the session " + choice.session + " has them";
+  if (!is_saved && !choice.session.empty())
+    sentence += "; the session " + choice.session + (is_resumed ? " is as it was" : " was not begun");
+  say("kvcache", sentence);
+}
+
 /// Writes the text with one path, and what was asked for about it.
 void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::optional<Tokenizer>& tokenizer,
-           std::uint64_t fingerprint, const std::optional<SavedSession>& saved, auto& path) {
-  Work work;
+           std::uint64_t fingerprint, const std::optional<SavedSession>& saved, std::optional<FileToWrite>& session,
+           Outputs& outputs, auto& path) {
+  Writing writing;
+  writing.is_kept = session || !choice.json.empty();
   const std::vector<int> prompt = [&] {
-    const Timed timed(work, Part::tokenising);
+    const Timed timed(writing.work, Part::tokenising);
     if (!saved) return prompt_ids(chosen, tokenizer, text_to_read(choice, chosen), 0, 0);
     std::vector<int> text = saved->session().tokens;
     const std::vector<int> more = more_to_read(choice, chosen, *tokenizer, text);
@@ -93,62 +147,60 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
 
   const bool use_cache = choice.cache != "none";
   const std::string spec = saved ? saved->session().cache : use_cache ? choice.cache : "growing";
-  const CacheShape shape = chosen.config.cache_shape();
   auto cache =
       path.cache(spec, slots_sum("generate: the prompt and --tokens", int(prompt.size()), std::max(0, choice.tokens)));
   if (saved) {
     saved->restore(cache);
-    fmt::print(stderr, "kvcache: {}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next\n",
-               choice.session, saved->session().tokens.size(), cache.length(0), spec,
-               prompt.size() - std::size_t(cache.length(0)));
+    say("kvcache", fmt::format("{}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next",
+                               choice.session, saved->session().tokens.size(), cache.length(0), spec,
+                               prompt.size() - std::size_t(cache.length(0))));
   }
-  Utf8Stream stream;
-  std::string text;
-  std::vector<double> seconds;
-  const auto print = [&](const std::string& piece) {
-    text += piece;
-    fmt::print("{}", piece);
-    std::fflush(stdout);
-  };
   // The text goes on from the prompt, but an answer stands alone; so does what follows a session without a new prompt.
-  if (!choice.chat && (!saved || choice.has_prompt)) fmt::print("{}", choice.prompt);
-  const std::vector<int> ids = generate(path.model, cache, prompt,
-                                        {.tokens = choice.tokens,
-                                         .use_cache = use_cache,
-                                         .sampling = choice.sampling,
-                                         .stop_tokens = chosen.config.end_tokens},
-                                        [&](const Step<float>& step) {
-                                          seconds.push_back(step.seconds);
-                                          work += step.work;
-                                          const Timed timed(work, Part::tokenising);
-                                          const bool is_end =
-                                              std::ranges::count(chosen.config.end_tokens, step.token) > 0;
-                                          if (!choice.chat || !is_end)
-                                            print(stream.add(tokenizer->bytes_of(step.token)));
-                                        });
-  print(stream.finish());
-  fmt::print("\n");
-  if (!choice.session.empty()) {
-    std::vector<int> written = prompt;
-    written.insert(written.end(), ids.begin(), ids.end());
-    save_session(choice.session, {choice.model, fingerprint, spec, std::move(written)}, cache);
+  const std::string beginning = !choice.chat && (!saved || choice.has_prompt) ? choice.prompt : "";
+  Decoding decoding(path.model, cache, std::span<const int>(prompt),
+                    {.tokens = choice.tokens,
+                     .use_cache = use_cache,
+                     .sampling = choice.sampling,
+                     .stop_tokens = chosen.config.end_tokens});
+  try {
+    write_text(chosen, *tokenizer, beginning, choice.chat, decoding, writing);
+  } catch (const Error& error) {
+    if (session) fail(error.what(), "; the session ", choice.session, saved ? " is as it was" : " was not begun");
+    throw;
   }
 
-  if (choice.json.empty()) return;
-  const std::size_t formula = shape.bytes_per_token(sizeof(float)) * (prompt.size() + ids.size() - 1);
-  write_json(choice.json, {{"model", choice.model},
-                           {"cache", use_cache ? spec : choice.cache},
-                           {"prompt_ids", prompt},
-                           {"resumed_tokens", saved ? saved->session().tokens.size() : 0},
-                           {"generated_ids", ids},
-                           {"text", text},
-                           {"seconds_per_step", seconds},
-                           {"parts", to_json(work)},
-                           {"memory", to_json(cache.memory(), formula)}});
+  const int stopped_by = decoding.done() ? 0 : StopSignal::received();
+  bool is_saved = false;
+  if (session && !writing.ids.empty())
+    outputs.attempt([&] {
+      std::vector<int> text = prompt;
+      text.insert(text.end(), writing.ids.begin(), writing.ids.end());
+      save_session(*session, {choice.model, fingerprint, spec, std::move(text)}, cache);
+      is_saved = true;
+    });
+  outputs.write(choice.json, [&] {
+    const std::size_t fed = prompt.size() + writing.ids.size() - (writing.ids.empty() ? 0 : 1);  // the last one is not
+    return json_text(
+        {{"model", choice.model},
+         {"cache", use_cache ? spec : choice.cache},
+         {"prompt_ids", prompt},
+         {"resumed_tokens", saved ? saved->session().tokens.size() : 0},
+         {"generated_ids", writing.ids},
+         {"text", writing.text},
+         {"stopped", stopped_by != 0},
+         {"seconds_per_step", writing.seconds},
+         {"parts", to_json(writing.work)},
+         {"memory", to_json(cache.memory(), chosen.config.cache_shape().bytes_per_token(sizeof(float)) * fed)}});
+  });
+  if (stopped_by != 0) say_stopped(choice, writing, is_saved, saved.has_value());
+  outputs.finish();
+  if (stopped_by != 0) throw ExitStatus{128 + stopped_by};
 }
 
-void run_generate(const GenerateChoice& choice) {
+void run_generate(GenerateChoice& choice) {
   choose_threads(choice.threads);
+  choice.prompt = choice.prompt_given.read();
+  choice.system = text_argument(choice.system);
   const ModelChoice chosen = choose_model(choice.model);
   check(!chosen.is_shape(), "generate: ", choice.model,
         " has random weights and no tokenizer, so it writes no text; use race or memory for shapes");
@@ -158,9 +210,15 @@ void run_generate(const GenerateChoice& choice) {
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
   const std::uint64_t fingerprint =
       choice.session.empty() ? 0 : model_fingerprint(chosen.config, chosen.files->tensors().tensors);
+  const StopSignal stop;  // before the session is locked: its .part file goes with it
+  // Locked before it is loaded: what another program added meanwhile would be lost.
+  std::optional<FileToWrite> session;
+  if (!choice.session.empty()) session.emplace(choice.session);
+  Outputs outputs({choice.json});
   const std::optional<SavedSession> saved = find_session(choice, chosen.config, fingerprint);
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
-  choice.device.with_path(model, [&](auto& path) { write(choice, chosen, tokenizer, fingerprint, saved, path); });
+  choice.device.with_path(
+      model, [&](auto& path) { write(choice, chosen, tokenizer, fingerprint, saved, session, outputs, path); });
 }
 
 }  // namespace
@@ -171,14 +229,15 @@ void add_generate(CLI::App& app) {
   command->footer(
       "Examples: kvcache generate --prompt \"ROMEO.\" --tokens 80 --temperature 0.8 --top-k 40 --seed 7\n"
       "          kvcache generate --model smollm2 --chat --prompt \"Why is the sky blue?\"\n"
-      "          kvcache generate --model smollm2 --chat --session sky --prompt \"And at dusk?\"");
+      "          kvcache generate --model smollm2 --chat --session sky --prompt \"And at dusk?\"\n"
+      "          kvcache generate --prompt-file play.txt --tokens 40");
   command
       ->add_option("--model", choice->model, "tiny, tiny-mha, tiny-mqa, smollm2, a Hugging Face folder, or a GGUF file")
       ->capture_default_str();
-  CLI::Option* prompt =
-      command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
+  choice->prompt_given.add_to(*command);
   command->add_flag("--chat", choice->chat, "put the prompt as a question, in the model's chat format");
-  command->add_option("--system", choice->system, "with --chat: what the model is told before the question");
+  command->add_option("--system", choice->system,
+                      "with --chat: what the model is told before the question (as --prompt)");
   command->add_option("--tokens", choice->tokens, "how many tokens to write at most")->capture_default_str();
   CLI::Option* cache =
       command->add_option("--cache", choice->cache, "none, or as in kvcache caches")->capture_default_str();
@@ -198,8 +257,8 @@ void add_generate(CLI::App& app) {
   choice->device.add_to(*command);
   command->add_option("--threads", choice->threads, "threads to use; default: all cores");
   command->add_option("--json", choice->json, "write ids, text, times and memory to this file");
-  command->callback([choice, prompt, cache] {
-    choice->has_prompt = prompt->count() > 0, choice->has_cache = cache->count() > 0;
+  command->callback([choice, cache] {
+    choice->has_prompt = choice->prompt_given.is_given(), choice->has_cache = cache->count() > 0;
     run_generate(*choice);
   });
 }

@@ -6,9 +6,11 @@
 
 #include "commands.hpp"
 #include "common/device_model.hpp"
+#include "common/printable.hpp"
 #include "common/readable.hpp"
 #include "json_output.hpp"
 #include "loading.hpp"
+#include "outputs.hpp"
 
 namespace kvcache::cli {
 namespace {
@@ -56,7 +58,9 @@ std::string extras_in_words(const ModelConfig& c) {
 Contents print_info(const ModelChoice& chosen) {
   Contents contents;
   const ModelConfig& c = chosen.config;
-  const auto line = [](const char* what, const std::string& words) { fmt::print("{:<12} {}\n", what, words); };
+  const auto line = [](const char* what, const std::string& words) {
+    fmt::print("{:<12} {}\n", what, printable(words));
+  };
   line("model",
        chosen.is_shape() ? chosen.name + " (a shape: RANDOM weights, no tokenizer)" : chosen.files->path().string());
   line("family", c.family);
@@ -130,10 +134,12 @@ void add_info(CLI::App& app) {
   command->add_option("--model", choice->model, model_help)->capture_default_str();
   command->add_option("--json", choice->json, "write it to this file too");
   command->callback([choice] {
+    Outputs outputs({choice->json});
     const ModelChoice chosen = choose_model(choice->model);
     const Contents contents = print_info(chosen);
     print_devices(list_devices());
-    if (!choice->json.empty()) write_json(choice->json, to_json(chosen, contents));
+    outputs.write(choice->json, [&] { return json_text(to_json(chosen, contents)); });
+    outputs.finish();
   });
 }
 

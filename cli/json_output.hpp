@@ -1,10 +1,9 @@
 // What several commands write to their JSON files.
 #pragma once
 
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 
-#include "kvcache/core/check.hpp"
 #include "kvcache/core/memory_use.hpp"
 #include "kvcache/core/work.hpp"
 
@@ -27,17 +26,9 @@ inline nlohmann::json to_json(const Work& work, std::int64_t runs = 1) {
   return parts;
 }
 
-/// Errors: a file that cannot be written.
-inline void write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
-  file.close();
-  check(bool(file), path, ": cannot be written; is the folder there, and is there room?");
-}
-
-/// Text that is not valid UTF-8 is written with U+FFFD in its place.
-inline void write_json(const std::string& path, const nlohmann::json& json) {
-  write_file(path, json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+/// The text of a file. What is not valid UTF-8 is written with U+FFFD in its place.
+inline std::string json_text(const nlohmann::json& json) {
+  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace kvcache::cli

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
 
 #include "common/model_choice.hpp"
 #include "terminal.hpp"
@@ -29,7 +31,10 @@ struct WeightsChoice {
   }
 };
 
+/// 0: as many as the environment or the system says. Errors: more than can be, whoever asked for them.
 inline void choose_threads(int threads) {
+  if (const char* asked = std::getenv("OMP_NUM_THREADS"); threads == 0 && asked)
+    threads = int(std::clamp(std::strtol(asked, nullptr, 10), 0L, 1'000'000L));
   if (threads != 0) set_thread_count(threads);
 }
 

@@ -1,10 +1,7 @@
-// The command kvcache. Exit status: 0, 1 (bad input: the sentence on standard error says what to do), 2 (usage).
-#include <fmt/core.h>
-
-#include <new>
-
+// The command kvcache. Exit status: 0, 1 (bad input, or output that cannot be written: the sentence on standard error
+// says what to do), 2 (usage), 128 + the number of the signal that stopped it.
 #include "commands.hpp"
-#include "kvcache/core/check.hpp"
+#include "common/program.hpp"
 #include "kvcache/core/version.hpp"
 
 int main(int argc, char** argv) {
@@ -21,16 +18,5 @@ int main(int argc, char** argv) {
   kvcache::cli::add_quality(app);
   kvcache::cli::add_plot(app);
   kvcache::cli::add_tokenize(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  } catch (const kvcache::Error& error) {
-    fmt::print(stderr, "kvcache: {}\n", error.what());
-    return 1;
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "kvcache: there is not enough memory for this; choose a smaller model or fewer tokens\n");
-    return 1;
-  }
-  return 0;
+  return kvcache::run_program("kvcache", app, argc, argv, [] { return 0; });
 }

@@ -3,13 +3,13 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <sstream>
 
 #include "commands.hpp"
 #include "common/svg_plot.hpp"
-#include "json_output.hpp"
+#include "common/text_argument.hpp"
+#include "kvcache/io/atomic_file.hpp"
 
 namespace kvcache::cli {
 namespace {
@@ -18,8 +18,11 @@ namespace {
 std::vector<std::string> cells_of(const std::string& line) {
   std::vector<std::string> cells(1);
   bool quoted = false;
-  for (const char c : line) {
-    if (c == '"')
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quoted && line.compare(i, 2, "\"\"") == 0)
+      cells.back() += line[i++];  // two stand for one
+    else if (c == '"')
       quoted = !quoted;
     else if (c == ',' && !quoted)
       cells.emplace_back();
@@ -32,15 +35,15 @@ double number_of(const std::string& cell, const std::string& where) {
   if (cell.empty()) return std::nan("");  // no point
   char* end = nullptr;
   const double number = std::strtod(cell.c_str(), &end);
-  check(*end == 0, where, ": \"", cell, "\" is no number");
+  check(end == cell.c_str() + cell.size(), where, ": \"", cell, "\" is no number");
   return number;
 }
 
 /// The first column is x; each other is a curve. A column called "NAME error" holds half the bars of the one before.
 void read_csv(const std::string& path, SvgPlot& plot, bool marks) {
-  std::ifstream file(path);
+  std::istringstream file(text_of_file(path));
   std::string line;
-  check(bool(std::getline(file, line)), path, ": cannot be read, or is empty");
+  check(bool(std::getline(file, line)), path, ": is empty; the first line must have names");
   const std::vector<std::string> names = cells_of(line);
   check(names.size() >= 2, path, ": has ", names.size(), " columns; at least 2 are needed: x, and one curve");
   std::vector<int> series_of(names.size(), -1);  // column -> curve; the next one is its error
@@ -74,7 +77,9 @@ void add_plot(CLI::App& app) {
   auto choice = std::make_shared<Choice>();
   CLI::App* command = app.add_subcommand("plot", "Draw the columns of a CSV file as an SVG picture");
   command->footer("Example: kvcache plot times.csv times.svg --title \"ms a token\" --x tokens --y ms");
-  command->add_option("csv", choice->csv, "first line: names; first column: x; \"NAME error\": bars of NAME")
+  command
+      ->add_option("csv", choice->csv,
+                   "first line: names; first column: x; \"NAME error\": bars of NAME; -: standard input")
       ->required();
   command->add_option("picture", choice->picture, "the SVG file to write")->required();
   command->add_option("--title", choice->plot.title, "above the plot");
@@ -86,7 +91,7 @@ void add_plot(CLI::App& app) {
   command->callback([choice] {
     choice->plot.y_from_zero = !choice->from_data;
     read_csv(choice->csv, choice->plot, choice->marks);
-    write_file(choice->picture, to_svg(choice->plot));
+    write_atomically(choice->picture, to_svg(choice->plot));
   });
 }
 

@@ -8,11 +8,14 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "common/printable.hpp"
 #include "common/readable.hpp"
 #include "common/svg_plot.hpp"
+#include "common/text_argument.hpp"
 #include "device.hpp"
 #include "json_output.hpp"
 #include "loading.hpp"
+#include "outputs.hpp"
 
 namespace kvcache::cli {
 namespace {
@@ -38,9 +41,7 @@ struct QualityRun {
 
 std::vector<int> read_text(const QualityChoice& choice, const ModelChoice& chosen) {
   check(!chosen.is_shape(), "quality: ", choice.model, " has random weights and foresees nothing; give a model");
-  const MappedFile file(choice.text);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  std::vector<int> ids = load_tokenizer(chosen)->encode(text);
+  std::vector<int> ids = load_tokenizer(chosen)->encode(read_whole(choice.text));
   check(ids.size() >= 2, "quality: ", choice.text, " has ", ids.size(), " tokens; at least 2 are needed");
   check(choice.tokens == 0 || choice.tokens >= 2, "--tokens ", choice.tokens, ": at least 2 are needed");
   if (choice.tokens > 0) {
@@ -157,6 +158,7 @@ std::vector<QualityRun> read_with_all(const QualityChoice& choice, const std::ve
 
 void run_quality(QualityChoice choice) {
   choose_threads(choice.threads);
+  Outputs outputs({choice.json, choice.csv, choice.picture});
   const ModelChoice chosen = choose_model(choice.model);
   if (choice.caches.empty()) choice.caches = {"growing"};
   if (choice.against.empty()) choice.against = choice.caches[0];
@@ -167,11 +169,13 @@ void run_quality(QualityChoice choice) {
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
   const std::vector<QualityRun> runs =
       choice.device.with_path(model, [&](auto& path) { return read_with_all(choice, ids, path); });
-  fmt::print("{}\n{}: {} tokens\n\n", chosen.described(), choice.text, with_commas(std::ssize(ids)));
+  // The files first: who reads what is printed may have gone.
+  outputs.write(choice.json, [&] { return json_text(to_json(choice, runs, int(ids.size()))); });
+  outputs.write(choice.csv, [&] { return to_csv(runs); });
+  outputs.write(choice.picture, [&] { return to_svg(to_plot(runs, choice.model)); });
+  fmt::print("{}\n{}: {} tokens\n\n", chosen.described(), printable(choice.text), with_commas(std::ssize(ids)));
   print_table(runs, int(ids.size()) - 1);
-  if (!choice.json.empty()) write_json(choice.json, to_json(choice, runs, int(ids.size())));
-  if (!choice.csv.empty()) write_file(choice.csv, to_csv(runs));
-  if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(runs, choice.model)));
+  outputs.finish();
 }
 
 }  // namespace
@@ -183,7 +187,7 @@ void add_quality(CLI::App& app) {
       "Example: kvcache quality --model smollm2 --text book.txt --tokens 1000 --cache growing\n"
       "                         --cache window:sinks=4,recent=252 --cache window:sinks=0,recent=256");
   command->add_option("--model", choice->model, model_help)->capture_default_str();
-  command->add_option("--text", choice->text, "the file to read")->required();
+  command->add_option("--text", choice->text, "the file to read; -: standard input")->required();
   command->add_option("--cache", choice->caches, "as in kvcache caches; may be given several times")
       ->allow_extra_args(false)
       ->default_str("growing");

@@ -10,6 +10,7 @@
 #include "kvcache/core/disturbance.hpp"
 #include "kvcache/core/statistics.hpp"
 #include "loading.hpp"
+#include "outputs.hpp"
 #include "terminal.hpp"
 
 namespace kvcache::cli {
@@ -136,6 +137,7 @@ void check_choice(const RaceChoice& choice, const ModelConfig& config) {
 
 void run_race(RaceChoice choice) {
   choose_threads(choice.threads);
+  Outputs outputs({choice.json, choice.csv, choice.picture});
   if (choice.caches.empty()) choice.caches = {"none", "growing"};
   const ModelChoice chosen = choose_model(choice.model);
   check_choice(choice, chosen.config);
@@ -143,9 +145,10 @@ void run_race(RaceChoice choice) {
   const std::optional<Tokenizer> tokenizer = load_tokenizer(chosen);
   const bool is_table = choice.tokens.size() > 1 || choice.prompt_tokens.size() > 1;
   if (choice.prompt_tokens.empty()) choice.prompt_tokens = {chosen.is_shape() ? 8 : 0};  // 0: the prompt as it is
+  const std::string prompt = choice.prompt.read();
   std::vector<std::vector<int>> prompts;
   for (const int count : choice.prompt_tokens)
-    prompts.push_back(prompt_ids(chosen, tokenizer, choice.prompt, count, choice.seed));
+    prompts.push_back(prompt_ids(chosen, tokenizer, prompt, count, choice.seed));
   const Model<float> model = load_with_notice<float>(chosen, choice.seed, choice.weights.value());
 
   choice.device.with_path(model, [&](auto& path) {
@@ -153,20 +156,23 @@ void run_race(RaceChoice choice) {
     const int most = *std::max_element(choice.tokens.begin(), choice.tokens.end());
     for (const auto& prompt : prompts)
       races.push_back(measure(choice, chosen, choice.device.bytes_per_step(model), prompt, most, path));
-    if (is_table) {
+    if (!is_table) add_proof(races[0], choice, path);
+    // The files first: who reads what is printed may have gone.
+    outputs.write(choice.json, [&] {
+      nlohmann::json json = to_json(races[0]);
+      if (races.size() > 1) {
+        json = nlohmann::json::array();
+        for (const Race& race : races) json.push_back(to_json(race));
+      }
+      return json_text(json);
+    });
+    outputs.write(choice.csv, [&] { return to_csv(races[0]); });
+    outputs.write(choice.picture, [&] { return to_svg(to_plot(races[0])); });
+    if (is_table)
       print_table(races, choice.tokens);
-    } else {
-      add_proof(races[0], choice, path);
+    else
       print_race(races[0], choice.repeats);
-    }
-    nlohmann::json json = to_json(races[0]);
-    if (races.size() > 1) {
-      json = nlohmann::json::array();
-      for (const Race& race : races) json.push_back(to_json(race));
-    }
-    if (!choice.json.empty()) write_json(choice.json, json);
-    if (!choice.csv.empty()) write_file(choice.csv, to_csv(races[0]));
-    if (!choice.picture.empty()) write_file(choice.picture, to_svg(to_plot(races[0])));
+    outputs.finish();
   });
 }
 
@@ -182,7 +188,7 @@ void add_race(CLI::App& app) {
       "          kvcache race --device cuda --model shape:gpt2-medium --tokens 1000 --repeats 1\n"
       "          kvcache race --tokens 1,4,16,64,256 --prompt-tokens 8,128,512     (a table: where the cache pays)");
   command->add_option("--model", choice->model, model_help)->capture_default_str();
-  command->add_option("--prompt", choice->prompt, "the text to go on from")->capture_default_str();
+  choice->prompt.add_to(*command);
   command->add_option("--tokens", choice->tokens, "how many tokens to write; several, with commas, make a table")
       ->delimiter(',')
       ->default_str("200");

@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "common/svg_plot.hpp"
+#include "common/text_argument.hpp"
 #include "device.hpp"
 
 namespace kvcache::cli {
 
 struct RaceChoice {
-  std::string model = "tiny", prompt = "Explain KV caching in transformers.", proof = "float", json, csv, picture;
+  std::string model = "tiny", proof = "float", json, csv, picture;
+  PromptChoice prompt{.text = "Explain KV caching in transformers."};
   std::vector<std::string> caches;  // as make_cache reads them, or "none"
   std::vector<int> tokens{200}, prompt_tokens;
   int repeats = 5, threads = 0;

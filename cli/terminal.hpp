@@ -8,12 +8,20 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <vector>
 
+#include "common/printable.hpp"
 #include "common/readable.hpp"
 
 namespace kvcache::cli {
+
+/// On standard error, at once. Nothing depends on it, so it may get lost.
+inline void draw(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
 
 /// A bar on standard error for what takes longer than a second, if that is a terminal; else nothing.
 class Progress {
@@ -22,7 +30,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
+    if (shown_) draw("\r\033[K");
   }
   void advance(std::int64_t by = 1) {
     done_ += by;
@@ -31,8 +39,7 @@ class Progress {
     last_ = now, shown_ = true;
     const double part = std::min(1.0, double(done_) / double(total_));
     const int width = 30, filled = int(part * width);
-    fmt::print(stderr, "\r{} [{:#>{}}{:.>{}}] {:3.0f} %\033[K", what_, "", filled, "", width - filled, 100 * part);
-    std::fflush(stderr);
+    draw(fmt::format("\r{} [{:#>{}}{:.>{}}] {:3.0f} %\033[K", what_, "", filled, "", width - filled, 100 * part));
   }
 
  private:
@@ -47,13 +54,12 @@ class Progress {
 class Notice {
  public:
   explicit Notice(const std::string& what) {
-    if (terminal_) fmt::print(stderr, "{} ...", what);
-    std::fflush(stderr);
+    if (terminal_) draw(printable(what) + " ...");
   }
   Notice(const Notice&) = delete;
   Notice& operator=(const Notice&) = delete;
   ~Notice() {
-    if (terminal_) fmt::print(stderr, "\r\033[K");
+    if (terminal_) draw("\r\033[K");
   }
 
  private:

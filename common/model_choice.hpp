@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/caches.hpp"
+#include "common/printable.hpp"
 #include "kvcache/io.hpp"
 #include "kvcache/kvcache.hpp"
 
@@ -22,8 +23,9 @@ struct ModelChoice {
 
   bool is_shape() const { return files == nullptr; }
   std::string described() const {
-    return fmt::format("{} ({} layers, {} wide, {} query and {} kv heads of {}{})", name, config.layers, config.hidden,
-                       config.q_heads, config.kv_heads, config.head_dim, is_shape() ? "; RANDOM weights" : "");
+    return fmt::format("{} ({} layers, {} wide, {} query and {} kv heads of {}{})", printable(name), config.layers,
+                       config.hidden, config.q_heads, config.kv_heads, config.head_dim,
+                       is_shape() ? "; RANDOM weights" : "");
   }
 };
 

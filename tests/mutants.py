@@ -46,6 +46,7 @@ FOLDERS = ["io/hugging_face_test.cpp"]
 CHAT = ["text/chat_test.cpp"]
 STREAM = ["text/utf8_stream_test.cpp"]
 SESSION = ["io/session_test.cpp"]
+ATOMIC = ["io/atomic_file_test.cpp"]
 ANYTHING = ["cache/random_sequences_test.cpp"]
 PAGED_KIVI = ["cache/paged_kivi_cache_test.cpp"]
 PAGED = ["cache/paged_cache_test.cpp"]
@@ -280,9 +281,17 @@ FAULTS = [
     ("io/session.hpp", "version == session_version,", "true,", SESSION),
     ("io/session.hpp", "session_.fingerprint == fingerprint,", "true,", SESSION),
     ("io/session.hpp", "std::size_t(length) <= session_.tokens.size()) return", "true) return", SESSION),
-    ("io/atomic_file.hpp", "path.string() + \".part\"", "path", SESSION),
-    ("io/atomic_file.hpp", "::unlink(temporary.c_str());", "", SESSION),
-    ("io/atomic_file.hpp", "::ftruncate(file, 0) == 0", "true", SESSION),
+    ("io/atomic_file.hpp", ".substr(0, 250) + \".part\"", "", SESSION),
+    ("io/atomic_file.hpp", "::unlink(part_.c_str());  // locked", ";  // locked", ATOMIC),
+    ("io/atomic_file.hpp", "::ftruncate(file_, 0) == 0", "true", ATOMIC),
+    ("io/atomic_file.hpp", "::fchmod(file_, old.st_mode & 0777);", "", ATOMIC),
+    ("io/atomic_file.hpp", "target_(detail::behind_links(path))", "target_(path)", ATOMIC),
+    ("io/atomic_file.hpp", "path.parent_path() / target;", "target;", ATOMIC),
+    ("io/atomic_file.hpp", "!S_ISREG(old.st_mode) || is_stream", "!S_ISREG(old.st_mode)", ATOMIC),
+    ("io/atomic_file.hpp", "std::fflush(stdout);", "", ATOMIC),
+    ("io/atomic_file.hpp", "::flock(file_, LOCK_EX | LOCK_NB) != 0", "false", ATOMIC),
+    ("io/atomic_file.hpp", "O_NOFOLLOW | O_NONBLOCK", "O_NOFOLLOW | 0", ATOMIC),
+    ("io/atomic_file.hpp", "!detail::is_named(file_, part_)) open_part();", "false) open_part();", ATOMIC),
     ("cache/saved_cache.hpp", "cache.clear();\n    throw;", "throw;", ["cache/make_cache_test.cpp"]),
     ("cache/saved_cache.hpp", "saved == kind,", "true,", SESSION),
     ("cache/evicting_cache.hpp", "random = Random(state);", "(void)state;", SESSION),

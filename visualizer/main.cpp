@@ -1,9 +1,10 @@
 // kvcache-visualizer: the command line, and the choice between a window and an exported file.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
+#include <charconv>
 
+#include "common/program.hpp"
+#include "common/text_argument.hpp"
 #include "export/export.hpp"
 #include "window.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 struct Arguments {
   Choice choice;
+  PromptChoice prompt{.text = Choice().prompt};
   View view;
   ExportChoice exported;
   std::string timeline, size = "1280x720", step;
@@ -23,16 +25,21 @@ struct Arguments {
 
 std::pair<int, int> two_numbers(const std::string& text, char between, const char* option, const char* example) {
   int first = 0, second = 0;
-  char mark = 0, rest = 0;
-  const int read = std::sscanf(text.c_str(), "%d%c%d%c", &first, &mark, &second, &rest);
-  check((read == 3 && mark == between) || read == 1, option, " ", text, ": it must look like ", example);
+  const char *const end = text.data() + text.size(), *at = text.data();
+  const auto read = [&](int& number) {  // numbers that an int cannot hold are none
+    const auto [rest, error] = std::from_chars(at, end, number);
+    at = rest;
+    return error == std::errc();
+  };
+  const bool is_read = read(first) && (at == end || (*at++ == between && read(second) && at == end));
+  check(is_read, option, " ", text, ": it must look like ", example);
   return {first, second};
 }
 
 void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--model", a.choice.model, "tiny, tiny-mha, tiny-mqa, a Hugging Face folder, or shape:NAME")
       ->capture_default_str();
-  app.add_option("--prompt", a.choice.prompt, "the text to go on from")->capture_default_str();
+  a.prompt.add_to(app);
   app.add_option("--prompt-tokens", a.choice.prompt_tokens, "length of the prompt: it is repeated, or cut, to fit");
   app.add_option("--tokens", a.choice.tokens, "how many tokens to write")->capture_default_str();
   app.add_option("--cache", a.choice.cache, "as in kvcache caches, such as growing or window:sinks=4,recent=60")
@@ -61,16 +68,17 @@ void add_options(CLI::App& app, Arguments& a) {
                  "write a file instead of opening a window: .png, .gif, .csv, .json or .safetensors; needs no display");
   app.add_option("--timeline", a.timeline, "open a run that was saved as .safetensors, instead of making one");
   app.add_option("--size", a.size, "of the window or picture")->capture_default_str();
-  app.add_option("--ui-scale", a.ui_scale, "size of text and all else; default: the display's")
-      ->check(CLI::Range(0.5, 4.0));
+  app.add_option("--ui-scale", a.ui_scale, "size of text and all else, 0.5 to 4; default: the display's");
   CLI::Option* light = app.add_flag("--light", a.light, "a light theme, for bright rooms; else as last time");
   app.add_flag("--dark", a.dark, "a dark theme")->excludes(light);
   app.add_option("--frames", a.frames, "close the window after so many frames, for tests")->group("");
 }
 
-int run_program(Arguments& a) {
+int run(Arguments& a) {
   a.choice.use_cache = !a.without_cache;
   if (a.light || a.dark) a.view.dark = a.dark, a.view.theme_is_chosen = true;
+  check(!a.ui_scale || (*a.ui_scale >= 0.5f && *a.ui_scale <= 4), "--ui-scale ", a.ui_scale.value_or(0),
+        ": from 0.5 to 4 is possible");  // what is no number is in no range
   if (a.ui_scale) a.view.ui_scale = *a.ui_scale, a.view.scale_is_chosen = true;
   std::tie(a.exported.width, a.exported.height) = two_numbers(a.size, 'x', "--size", "1280x720");
   check(a.exported.width >= 320 && a.exported.height >= 200 && a.exported.width <= 7680 && a.exported.height <= 4320,
@@ -80,6 +88,8 @@ int run_program(Arguments& a) {
     check(a.exported.first_token >= 1, "--step ", a.step, ": tokens are counted from 1");
   }
   a.view.opening_token = a.exported.first_token;
+  if (!a.exported.path.empty()) check_export(a.exported);
+  a.choice.prompt = a.prompt.read();
   Session session;
   if (a.timeline.empty())
     session.start(a.choice);
@@ -87,7 +97,7 @@ int run_program(Arguments& a) {
     session.open(a.timeline);
   if (!a.exported.path.empty()) {
     export_file(session, a.view, a.exported);
-    fmt::print("{} is written\n", a.exported.path);
+    fmt::print("{} is written\n", printable(a.exported.path));
     return 0;
   }
   return show_window(session, a.view, a.exported.width, a.exported.height, a.frames);
@@ -105,16 +115,6 @@ int main(int argc, char** argv) {
       "          kvcache-visualizer --export filling.gif --step 5-30 --panel cache-map");
   kvcache::visualizer::Arguments arguments;
   kvcache::visualizer::add_options(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const int status = app.exit(error);
-    return status == 0 ? 0 : 2;
-  }
-  try {
-    return kvcache::visualizer::run_program(arguments);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "kvcache-visualizer: {}\n", error.what());
-    return 1;
-  }
+  return kvcache::run_program("kvcache-visualizer", app, argc, argv,
+                              [&] { return kvcache::visualizer::run(arguments); });
 }

@@ -5,17 +5,30 @@
 
 import json
 import os
+import pty
+import resource
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+import xml.dom.minidom
 from pathlib import Path
 
 COMMAND = ""
 
 
+def surroundings(**environment):
+    return {**os.environ, "OMP_NUM_THREADS": "2", **environment}
+
+
 def run(*arguments, **environment):
-    return subprocess.run([COMMAND, *arguments], capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "2", **environment})
+    return subprocess.run([COMMAND, *arguments], capture_output=True, env=surroundings(**environment))
+
+
+ENDLESS = ("--tokens", "1000000", "--cache", "window:sinks=4,recent=28,positions=shifted")
+FULL = "standard output could not be written whole: No space left on device; is the disk full?"
 
 
 class CommandTest(unittest.TestCase):
@@ -336,6 +349,18 @@ class CommandTest(unittest.TestCase):
         Path(self.path("in.csv")).write_text("x,y\n1\n")
         self.refused("line 2: 1 cells, but the first line has 2", "plot", self.path("in.csv"), self.path("out.svg"))
 
+    def test_plot_draws_numbers_that_lie_too_close_and_names_that_are_no_text(self):
+        for content in (b"x,y\n1e16,3\n10000000000000002,4\n", b"x,\xff\x1b&\n1e17,3\n", b"x,y\n-1e308,1e308\n1e308,-1e308\n",
+                        b"x,y,y error\n1,2,inf\n2,nan,1\n3,-inf,\n", b"x,y\n1,0\n2,0\n"):
+            Path(self.path("in.csv")).write_bytes(content)
+            for options in ((), ("--log-x",), ("--from-data", "--marks")):
+                done = subprocess.run([COMMAND, "plot", self.path("in.csv"), self.path("out.svg"), *options], timeout=20)
+                self.assertEqual(done.returncode, 0)
+                picture = Path(self.path("out.svg")).read_bytes()
+                xml.dom.minidom.parseString(picture)
+                self.assertNotIn(b"nan", picture)
+                self.assertNotIn(b"inf", picture)
+
     def test_memory_knows_the_bytes_of_well_known_models(self):
         published = {  # bytes a token in f32, f16, q8_0 and q4_0
             "gpt2": "73,728 36,864 19,584 10,368", "gpt2-medium": "196,608 98,304 52,224 27,648",
@@ -400,12 +425,260 @@ class CommandTest(unittest.TestCase):
         refused("texts: line 3 must be a string, but is a number (7)", b'"a"\n"b"\n7\n')
         refused("texts: line 1 is not JSON", b'"\\ud83d"\n')  # half a character
         refused("texts: line 1 is not JSON", b'"\xff"\n')
-        self.refused("cannot be opened; give a file with one JSON string on each line", "tokenize", "--json-lines", self.path("none"))
-        self.refused("cannot be opened", "tokenize", "--json-lines", self.folder.name)
-        self.refused("1 option from [text,--json-lines]", "tokenize", status=2)
-        self.refused("1 option from [text,--json-lines]", "tokenize", "a", "--json-lines", self.path("texts"), status=2)
+        self.refused("cannot be read: No such file or directory", "tokenize", "--json-lines", self.path("none"))
+        self.refused("cannot be read: Is a directory", "tokenize", "--json-lines", self.folder.name)
+        self.refused("a text, or --json-lines with a file, is required", "tokenize", status=2)
+        self.refused("a text, or --json-lines with a file, is required", "tokenize", "--", status=2)
+        self.refused("text excludes --json-lines", "tokenize", "a", "--json-lines", self.path("texts"), status=2)
+
+    # --- texts from elsewhere
+    def test_a_prompt_comes_from_a_file_or_from_standard_input(self):
+        def ids(*arguments, given=b""):
+            done = subprocess.run([COMMAND, "generate", "--tokens", "1", "--json", self.path("out.json"), *arguments],
+                                  capture_output=True, input=given, env=surroundings())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(Path(self.path("out.json")).read_text())["prompt_ids"]
+        text, file = "ROMEO.\nSpeak, \u00e9!", self.path("prompt")
+        wanted = ids("--prompt", text)
+        for end in ("", "\n", "\r\n"):  # of what editors and echo put there, one
+            for mark in ("", "\ufeff"):
+                content = (mark + text + end).encode()
+                Path(file).write_bytes(content)
+                for way in (("--prompt", "@" + file), ("--prompt-file", file), ("--prompt-file=" + file,)):
+                    self.assertEqual(ids(*way), wanted, (way, end))
+                for way in (("--prompt", "-"), ("--prompt-file", "-"), ("--prompt", "@-")):
+                    self.assertEqual(ids(*way, given=content), wanted, (way, end))
+        self.assertEqual(ids("--prompt", "@@home"), ids("--prompt", "-", given=b"@home"))
+        self.assertNotEqual(ids("--prompt", "-", given=b"a\n\n"), ids("--prompt", "a"))  # one line end, and no more
+        race = ["race", "--tokens", "2", "--repeats", "1", "--proof", "off"]
+        self.assertEqual(self.json(*race, "--prompt-file", file)["prompt_ids"], wanted)
+        self.refused(f"stands for a file, but {file}2 cannot be found: No such file or directory; if it is no file, begin "
+                     "the text with @@", "generate", "--prompt", f"@{file}2")
+        self.refused("cannot be read: Is a directory", "generate", "--prompt-file", self.folder.name)
+        self.refused("--prompt excludes --prompt-file", "generate", "--prompt", "a", "--prompt-file", file, status=2)
+        self.refused("only one text can come from it", "generate", "--chat", "--prompt", "-", "--system", "-")
+        self.refused("the prompt is empty", "generate", "--prompt", "-")
+
+    def test_texts_of_more_than_128_kib_are_read(self):
+        text = "To be, or not to be, that is the question. " * 3500
+        Path(self.path("long")).write_text(text)
+        done = self.json("generate", "--prompt-file", self.path("long"), "--tokens", "2", "--cache",
+                         "window:sinks=4,recent=28,positions=shifted")
+        self.assertGreater(len(done["prompt_ids"]), 30000)
+        counted = subprocess.run([COMMAND, "tokenize", "-"], input=text.encode(), capture_output=True)
+        self.assertIn(f"\n{len(done['prompt_ids'])} tokens for {len(text)} bytes\n", counted.stdout.decode())
+
+    def test_tokenize_takes_any_text(self):
+        for text in ("--help me", "--x", "-x", "--", "-", "++", "race", "--json-lines", "@", "@@"):
+            given = "@" + text if text.startswith("@@") else text
+            done = subprocess.run([COMMAND, "tokenize", "--", given], input=text.encode(), capture_output=True)
+            self.assertEqual(done.returncode, 0, (text, done.stderr))
+            self.assertIn(f"tokens for {len(text)} bytes", done.stdout.decode())
+        Path(self.path("lines")).write_text('"a"\n"b"\n')
+        with open(self.path("lines"), "rb") as lines:
+            done = subprocess.run([COMMAND, "tokenize", "--json-lines", "-"], stdin=lines, capture_output=True)
+        self.assertEqual(done.stdout, self.output("tokenize", "--json-lines", self.path("lines")).encode())
+
+    def test_quality_reads_standard_input(self):
+        text = ("To be, or not to be. " * 4).encode()
+        Path(self.path("text")).write_bytes(text)
+        done = subprocess.run([COMMAND, "quality", "--text", "-", "--json", self.path("out.json")], input=text, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        piped = json.loads(Path(self.path("out.json")).read_text())["runs"][0]["mean_nll"]
+        self.assertEqual(piped, self.json("quality", "--text", self.path("text"))["runs"][0]["mean_nll"])
+
+    # --- outputs
+    def test_what_cannot_be_printed_is_an_error(self):
+        text = self.path("text")
+        Path(text).write_text("To be, or not to be. " * 4)
+        for command in (["tokenize", "hi"], ["tokenize", "a " * 3000], ["memory", "--model", "tiny"], ["caches"], ["info"],
+                        ["generate", "--tokens", "2"], ["quality", "--text", text], ["--help"], ["--version"],
+                        ["race", "--tokens", "2", "--repeats", "1"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([COMMAND, *command], stdout=full, stderr=subprocess.PIPE, env=surroundings())
+            self.assertEqual((done.returncode, done.stderr.decode()), (1, f"kvcache: {FULL}\n"), command)
+        closed = subprocess.run([COMMAND, "tokenize", "hi"], stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+        self.assertEqual(closed.returncode, 1)
+        self.assertIn(b"standard output could not be written whole: Bad file descriptor", closed.stderr)
+        with open("/dev/full", "wb") as full:  # what cannot be said changes nothing
+            lost = subprocess.run([COMMAND, "generate", "--model", "nope"], stderr=full, stdout=subprocess.PIPE)
+        self.assertEqual(lost.returncode, 1)
+
+    def test_a_reader_who_has_gone_is_no_error_and_files_are_written_all_the_same(self):
+        for command in (["generate", *ENDLESS], ["caches"], ["race", "--tokens", "2", "--repeats", "1", "--json", self.path("a")],
+                        ["generate", "--tokens", "40", "--session", self.path("s"), "--json", self.path("b")]):
+            reader, writer = os.pipe()
+            os.close(reader)
+            done = subprocess.run([COMMAND, *command], stdout=writer, stderr=subprocess.PIPE, env=surroundings(), timeout=60)
+            os.close(writer)
+            self.assertEqual((done.returncode, done.stderr), (141, b""), command)
+        self.assertTrue(json.loads(Path(self.path("a")).read_text())["same_tokens"])
+        self.assertEqual(len(json.loads(Path(self.path("b")).read_text())["generated_ids"]), 40)
+        _, resumed = self.session_run("s", "--tokens", "1")
+        self.assertEqual(resumed["resumed_tokens"], len(resumed["prompt_ids"]))
+
+    def test_streams_that_are_closed_change_nothing_else(self):
+        arguments = ["generate", "--cache", "offloaded:block=1,recent=1", "--tokens", "30", "--json", self.path("out.json")]
+        wanted = self.json(*arguments[:-2])
+        for closed in ((1,), (0,), (2,), (0, 1, 2)):
+            Path(self.path("out.json")).unlink()
+            done = subprocess.run([COMMAND, *arguments], env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  preexec_fn=lambda: [os.close(stream) for stream in closed])
+            self.assertEqual(done.returncode, int(1 in closed))
+            self.assertEqual(json.loads(Path(self.path("out.json")).read_text())["text"], wanted["text"])
+
+    def test_outputs_are_tried_before_the_work(self):
+        long = ["race", "--tokens", "900", "--repeats", "100000"]
+        for option in ("--json", "--csv", "--picture"):
+            self.refused("there is no folder", *long, option, self.path("no/x"))
+            self.refused("it is a folder; give the name of a file", *long, option, self.folder.name)
+        self.refused("or was asked for twice", *long, "--json", self.path("x"), "--csv", self.path("x"))
+        self.refused("or was asked for twice", "generate", "--json", self.path("x"), "--session", self.path("x"))
+        self.refused("there is no folder", "quality", "--text", __file__, "--json", self.path("no/x"))
+        self.refused("File name too long; choose a shorter one", "generate", "--session", "a" * 300)
+        self.assertEqual(list(Path(self.folder.name).iterdir()), [])
+
+    def test_a_full_disk_leaves_the_old_file_and_the_other_outputs(self):
+        def small():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        Path(self.path("a")).write_text("precious")
+        done = subprocess.run([COMMAND, "race", "--tokens", "40", "--repeats", "1", "--json", self.path("a"), "--csv",
+                               self.path("b")], capture_output=True, preexec_fn=small, env=surroundings())
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr.decode(), f"kvcache: {self.path('a')} could not be written whole: File too large; is the disk full?\n")
+        self.assertIn(b"ratio: ", done.stdout)
+        self.assertEqual(Path(self.path("a")).read_text(), "precious")
+        self.assertEqual(len(Path(self.path("b")).read_text().splitlines()), 41)
+        done = subprocess.run([COMMAND, "generate", "--tokens", "300", "--session", self.path("s")], capture_output=True,
+                              preexec_fn=small, env=surroundings())
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(sorted(p.name for p in Path(self.folder.name).iterdir()), ["a", "b"])
+
+    def test_links_and_modes_of_outputs_stay_and_pipes_are_written(self):
+        Path(self.path("real")).write_text("old")
+        os.chmod(self.path("real"), 0o600)
+        os.symlink("real", self.path("link"))
+        self.output("info", "--json", self.path("link"))
+        self.assertTrue(Path(self.path("link")).is_symlink())
+        self.assertEqual(json.loads(Path(self.path("real")).read_text())["family"], "llama")
+        self.assertEqual(os.stat(self.path("real")).st_mode & 0o777, 0o600)
+        printed = self.output("generate", "--tokens", "2", "--json", "/dev/stdout")
+        self.assertEqual(len(json.loads(printed[printed.index("{"):])["generated_ids"]), 2)
+
+    # --- what a person does meanwhile
+    def read(self, process, count):
+        read = b""
+        while len(read) < count and (piece := process.stdout.read(count - len(read))):
+            read += piece
+        return read
+
+    def start(self, *arguments, **options):
+        process = subprocess.Popen([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=surroundings(), **options)
+        self.addCleanup(lambda: (process.kill(), process.wait(), process.stdout.close(), process.stderr.close()))
+        return process, self.read(process, 200)  # it writes now
+
+    def test_ctrl_c_keeps_what_is_there(self):
+        for number, name, status in ((signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGHUP, "SIGHUP", 129)):
+            Path(self.path("s")).unlink(missing_ok=True)
+            process, printed = self.start("generate", *ENDLESS, "--session", self.path("s"), "--json", self.path("out.json"))
+            process.send_signal(number)
+            rest, said = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, status, said)
+            done = json.loads(Path(self.path("out.json")).read_text())
+            written = len(done["generated_ids"])
+            self.assertTrue(done["stopped"])
+            self.assertEqual((printed + rest).decode(), "To be, or not to be" + done["text"] + "\n")
+            self.assertEqual(said.decode(), f"kvcache: stopped by {name} after {written} of 1000000 tokens; the session "
+                             f"{self.path('s')} has them\n")
+            _, resumed = self.session_run("s", "--tokens", "1")
+            self.assertEqual(resumed["prompt_ids"], done["prompt_ids"] + done["generated_ids"])
+        process, _ = self.start("generate", *ENDLESS)
+        process.send_signal(signal.SIGINT)
+        self.assertRegex(process.communicate(timeout=60)[1].decode(), r"^kvcache: stopped by Ctrl-C after \d+ of 1000000 tokens\n$")
+        self.assertEqual(sorted(p.name for p in Path(self.folder.name).iterdir()), ["out.json", "s"])
+
+    def test_who_is_to_outlive_the_terminal_does(self):
+        process, _ = self.start("generate", *ENDLESS, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(len(self.read(process, 2000)), 2000)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+
+    def test_two_programs_do_not_lose_each_others_turns(self):
+        session = self.path("s")
+        self.session_run("s", "--tokens", "3", "--cache", "window:sinks=4,recent=28,positions=shifted")
+        os.symlink("s", self.path("link"))
+        before = Path(session).read_bytes()
+        first, _ = self.start("generate", "--tokens", "1000000", "--session", session)
+        for name in ("s", "link"):
+            self.refused("is being written by another program", "generate", "--session", self.path(name), "--tokens", "1")
+        self.assertEqual(Path(session).read_bytes(), before)
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=60)
+        _, second = self.session_run("link", "--tokens", "1")
+        killed, _ = self.start("generate", "--tokens", "1000000", "--session", session)
+        killed.kill()
+        killed.communicate()
+        _, third = self.session_run("s", "--tokens", "1")  # the dead one's lock went with it
+        self.assertEqual(third["resumed_tokens"], second["resumed_tokens"] + 1)
+        self.assertEqual(sorted(p.name for p in Path(self.folder.name).iterdir()), ["link", "out.json", "s"])
+
+    def test_a_model_that_is_cut_off_while_it_is_read_is_a_sentence(self):
+        model = Path(self.path("model"))
+        shutil.copytree(Path(__file__).resolve().parents[2] / "models/tiny", model)
+        process, _ = self.start("generate", "--model", str(model), *ENDLESS)
+        for weights in model.glob("*.safetensors"):
+            os.truncate(weights, 0)
+        said = process.communicate(timeout=60)[1].decode()
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("a file that is being read has lost bytes (SIGBUS)", said)
+
+    # --- terminals
+    def on_a_terminal(self, *arguments):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([COMMAND, *arguments], stdout=theirs, stderr=theirs, env=surroundings())
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:
+            pass  # the other side is closed
+        os.close(ours)
+        process.wait()
+        return shown
+
+    def test_a_terminal_is_given_no_orders_by_names_and_texts(self):
+        evil = "\x1b]0;owned\x07\x1b[31m"
+        for arguments in (["generate", "--model", evil], ["race", "--cache", evil], ["generate", "--json", f"no/{evil}/x"],
+                          ["quality", "--text", evil], ["generate", "--prompt", "@" + evil], ["plot", evil, "x"]):
+            done = run(*arguments)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"\\x1b]0;owned\\x07\\x1b[31m", done.stderr, arguments)
+            self.assertNotIn(b"\x1b", done.stderr)
+        done = run("generate", "--" + evil)
+        self.assertEqual(done.returncode, 2)
+        self.assertNotIn(b"\x1b", done.stderr + done.stdout)
+        self.assertIn(evil.encode(), run("generate", "--tokens", "1", "--prompt", evil).stdout)  # programs get the very bytes
+        shown = self.on_a_terminal("generate", "--tokens", "1", "--prompt", "a\n\tb" + evil)
+        self.assertIn(b"a\r\n\tb\\x1b]0;owned\\x07\\x1b[31m", shown)
+        self.assertNotIn(b"\x1b]", shown)
+        self.assertNotIn(b"\x7f", self.on_a_terminal("tokenize", "a\x7f"))
 
     # --- what is refused
+    def test_numbers_of_threads_beyond_reason_are_refused(self):
+        for threads in ("100000", "30000"):
+            self.refused(f"{threads} threads asked for", "generate", "--tokens", "1", "--threads", threads)
+        done = run("generate", "--tokens", "1", OMP_NUM_THREADS="100000")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("100000 threads asked for", done.stderr.decode())
+
+    def test_a_temporary_folder_that_is_missing_is_named(self):
+        done = run("generate", "--tokens", "3", "--cache", "offloaded:block=1,recent=1", TMPDIR="/no/such/folder")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no folder for temporary files (/no/such/folder); make it, or set TMPDIR", done.stderr.decode())
+
     def test_bad_input_gets_a_sentence_and_status_1(self):
         self.refused('model "nowhere": no folder of that name', "race", "--model", "nowhere")
         self.refused('shape "gpt9" is unknown; known are gpt2, gpt2-medium', "race", "--model", "shape:gpt9")
@@ -431,7 +704,8 @@ class CommandTest(unittest.TestCase):
         self.refused("--budget lots: not a number of bytes", "memory", "--budget", "lots")
         self.refused("--batch 0: at least 1", "memory", "--batch", "0")
         self.refused("--tokens -1: at least 1", "memory", "--tokens", "-1")
-        self.refused("no/such/folder/x.json: cannot be written", "generate", "--tokens", "2", "--json", "no/such/folder/x.json")
+        self.refused("no/such/folder/x.json cannot be written: there is no folder no/such/folder; make it first", "generate", "--tokens",
+                     "2", "--json", "no/such/folder/x.json")
 
     def test_a_broken_model_folder_is_named(self):
         folder = Path(self.path("model"))

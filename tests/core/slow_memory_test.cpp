@@ -1,7 +1,10 @@
 #include "kvcache/core/slow_memory.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <cstdlib>
 #include <utility>
 
 using namespace kvcache;
@@ -36,4 +39,33 @@ TEST_CASE("the file has no name, and a folder that does not exist is an error") 
   }
   std::filesystem::remove(folder);
   CHECK_THROWS_WITH_AS(SlowMemory(100, folder), doctest::Contains("no file can be made in"), Error);
+}
+
+TEST_CASE("a temporary folder that is not there is a sentence") {
+  const char* before = std::getenv("TMPDIR");
+  const std::string kept = before ? before : "";
+  ::setenv("TMPDIR", "/no/such/folder", 1);
+  CHECK_THROWS_WITH_AS(
+      SlowMemory(100),
+      "there is no folder for temporary files (/no/such/folder); make it, or set TMPDIR to a folder in "
+      "which you may write",
+      Error);
+  before ? ::setenv("TMPDIR", kept.c_str(), 1) : ::unsetenv("TMPDIR");
+}
+
+TEST_CASE("the file never gets the number of standard output, which may be free") {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::close(stream);
+    const SlowMemory memory(100);
+    int open = 0;
+    struct stat ignored {};
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) open += ::fstat(stream, &ignored) == 0;
+    ::_exit(open);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }

@@ -339,9 +339,9 @@ TEST_CASE("a write that fails leaves the old session and no temporary file") {
 
   std::filesystem::create_directory(folder.path() / "folder");
   CHECK_THROWS_WITH_AS(save_session(folder.path() / "folder", about({1, 2}), few_rows(2)),
-                       doctest::Contains("cannot be replaced"), Error);
+                       doctest::Contains("it is a folder"), Error);
   CHECK_THROWS_WITH_AS(save_session(folder.path() / "no" / "a", about({1, 2}), few_rows(2)),
-                       doctest::Contains("does its folder exist"), Error);
+                       doctest::Contains("there is no folder"), Error);
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 }
 

@@ -318,8 +318,8 @@ TEST_CASE("a save that fails leaves the file that was there, and nothing else") 
   CHECK_THROWS_WITH_AS(save_timeline(odd, path), doctest::Contains("a candidate has probability nan"), Error);
   CHECK(read_file(path) == "old");
   CHECK_THROWS_WITH_AS(save_timeline(timeline, folder.path() / "none" / "g"),
-                       doctest::Contains("cannot be written; does its folder exist"), Error);
-  CHECK_THROWS_WITH_AS(save_timeline(timeline, folder.path()), doctest::Contains("cannot be replaced"), Error);
+                       doctest::Contains("cannot be written: there is no folder"), Error);
+  CHECK_THROWS_WITH_AS(save_timeline(timeline, folder.path()), doctest::Contains("it is a folder"), Error);
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
 }
 

@@ -137,8 +137,44 @@ TEST_CASE("a run that was saved looks the same when it is opened again") {
   CHECK(user.view.step == 11);
 }
 
-TEST_CASE("what cannot be exported is refused with a sentence") {
+TEST_CASE("every kind of file is written whole or not at all, through links, and nothing is left beside it") {
   const Folder folder;
+  User user;
+  const Image picture = user.look();
+  for (const char* kind : {".png", ".gif", ".csv", ".json", ".safetensors"}) {
+    const auto write = [&](const std::string& path) {
+      if (std::string_view(kind) == ".png")
+        write_png(path, picture);
+      else if (std::string_view(kind) == ".gif")
+        write_gif(path, {picture, picture}, 0.1f);
+      else
+        write_run(user.session, path);
+    };
+    const std::string real = folder.file("real"), link = folder.file("link") + kind, full = folder.file("full") + kind;
+    std::ofstream(real) << "old";
+    std::filesystem::create_symlink("real", link);
+    std::filesystem::create_symlink("/dev/full", full);
+    write(link);
+    CHECK(std::filesystem::is_symlink(link));
+    CHECK(content(real).size() > 100);
+    CHECK(complaint([&] { write(full); }).find("could not be written whole: No space left on device") !=
+          std::string::npos);
+    CHECK(complaint([&] { write(folder.file("no/x") + kind); }).find("there is no folder") != std::string::npos);
+    CHECK(std::filesystem::is_character_file(full));
+    std::filesystem::remove(link), std::filesystem::remove(full);
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.file("")), {}) == 1);
+  }
+}
+
+TEST_CASE("what cannot be exported is refused with a sentence, before anybody waits for the run") {
+  const Folder folder;
+  CHECK(complaint([&] { check_export({.path = folder.file("a.bmp")}); }).find("files of kind \".bmp\"") !=
+        std::string::npos);
+  CHECK(complaint([&] { check_export({.path = folder.file("a.png"), .panel = "clock"}); }).find("\"clock\" is") !=
+        std::string::npos);
+  CHECK(complaint([&] { check_export({.path = folder.file("no/a.png")}); }).find("there is no folder") !=
+        std::string::npos);
+  CHECK(std::filesystem::is_empty(folder.file("")));
   CHECK(complaint([&] { export_to(folder.file("a.bmp")); }).find("files of kind \".bmp\" cannot be written") !=
         std::string::npos);
   CHECK(complaint([&] { export_to(folder.file("no/such/folder.png")); }).find("cannot be written") !=

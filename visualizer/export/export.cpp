@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kvcache/core/check.hpp"
+#include "kvcache/io/atomic_file.hpp"
 #include "panels/panels.hpp"
 #include "tables.hpp"
 
@@ -42,15 +43,27 @@ Image picture_at(Headless& window, View& view, int step, const std::string& pane
 }  // namespace
 
 void write_png(const std::string& path, const Image& image) {
-  check(stbi_write_png(path.c_str(), image.width, image.height, 4, image.pixels.data(), image.width * 4) != 0, path,
-        ": the picture cannot be written; is the folder there, and may you write to it?");
+  std::string file;
+  const auto add = [](void* to, void* bytes, int count) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(bytes), std::size_t(count));
+  };
+  check(stbi_write_png_to_func(add, &file, image.width, image.height, 4, image.pixels.data(), image.width * 4) != 0,
+        path, ": there is not enough memory for a picture of ", image.width, " x ", image.height);
+  write_atomically(path, std::string_view(file));
+}
+
+void check_export(const ExportChoice& choice) {
+  const std::string kind = std::filesystem::path(choice.path).extension().string();
+  check(kind == ".png" || kind == ".gif" || kind == ".csv" || kind == ".json" || kind == ".safetensors", choice.path,
+        ": files of kind \"", kind, "\" cannot be written; .png, .gif, .csv, .json and .safetensors can");
+  if (!choice.panel.empty()) panel_index(choice.panel);
+  const FileToWrite tried(choice.path);
 }
 
 void export_file(Session& session, View& view, const ExportChoice& choice) {
+  check_export(choice);
   const std::string kind = std::filesystem::path(choice.path).extension().string();
   const bool is_picture = kind == ".png" || kind == ".gif";
-  check(is_picture || kind == ".csv" || kind == ".json" || kind == ".safetensors", choice.path, ": files of kind \"",
-        kind, "\" cannot be written; .png, .gif, .csv, .json and .safetensors can");
   session.wait();
   check(session.error().empty(), session.error());
   if (!is_picture) return write_run(session, choice.path);

@@ -2,10 +2,10 @@
 
 #include <fmt/core.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "kvcache/core/check.hpp"
+#include "kvcache/io/atomic_file.hpp"
 #include "kvcache/observe/timeline_file.hpp"
 
 namespace kvcache::visualizer {
@@ -75,9 +75,9 @@ void write_run(const Session& session, const std::string& path) {
   if (path.ends_with(".safetensors")) return save_run(session.timeline(), session.comparison(), path);
   const bool csv = path.ends_with(".csv");
   check(csv || path.ends_with(".json"), path, ": a run can be written as .csv, .json or .safetensors");
-  std::ofstream file(path, std::ios::binary);
-  file << (csv ? to_csv(session.timeline(), session.comparison()) : to_json(session.timeline(), session.comparison()));
-  check(bool(file.flush()), path, ": cannot be written; is the folder there, and may you write to it?");
+  const std::string text =
+      csv ? to_csv(session.timeline(), session.comparison()) : to_json(session.timeline(), session.comparison());
+  write_atomically(path, std::string_view(text));
 }
 
 }  // namespace kvcache::visualizer

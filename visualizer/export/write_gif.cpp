@@ -7,6 +7,7 @@
 
 #include "export.hpp"
 #include "kvcache/core/check.hpp"
+#include "kvcache/io/atomic_file.hpp"
 
 namespace kvcache::visualizer {
 namespace {
@@ -77,7 +78,12 @@ void write_gif(const std::string& path, const std::vector<Image>& frames, float 
   const auto explain = [&](int code) {
     fail(path, ": the GIF cannot be written: ", GifErrorString(code) ? GifErrorString(code) : "unknown error");
   };
-  GifFileType* gif = EGifOpenFileName(path.c_str(), /*test existence*/ false, &error);
+  std::string file;
+  const auto add = [](GifFileType* to, const GifByteType* bytes, int count) {
+    static_cast<std::string*>(to->UserData)->append(reinterpret_cast<const char*>(bytes), std::size_t(count));
+    return count;
+  };
+  GifFileType* gif = EGifOpen(&file, add, &error);
   if (!gif) explain(error);
   const auto must = [&](int result) {
     if (result == GIF_ERROR) {
@@ -109,7 +115,8 @@ void write_gif(const std::string& path, const std::vector<Image>& frames, float 
       must(EGifPutLine(gif, line.data(), width));
     }
   }
-  must(EGifCloseFile(gif, &error));
+  if (EGifCloseFile(gif, &error) == GIF_ERROR) explain(error);
+  write_atomically(path, std::string_view(file));
 }
 
 }  // namespace kvcache::visualizer

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -17,18 +18,33 @@
 
 namespace kvcache {
 
+/// Where the system wants temporary files: $TMPDIR, or /tmp. Errors: no such folder.
+inline std::filesystem::path temporary_folder() {
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  if (!error) return folder;
+  const char* named = std::getenv("TMPDIR");
+  fail("there is no folder for temporary files (", named ? named : "/tmp",
+       "); make it, or set TMPDIR to a folder in which you may write");
+}
+
 /// Regions of equal size in a temporary file that has no name: it is gone when this object is, or the program. What is
 /// written to a region is in the file; what is read comes from it, unless the system still has it in its page cache.
 class SlowMemory {
  public:
   /// Errors: no file can be made in the folder.
-  explicit SlowMemory(std::size_t region_bytes,
-                      const std::filesystem::path& folder = std::filesystem::temp_directory_path())
+  explicit SlowMemory(std::size_t region_bytes, const std::filesystem::path& folder = temporary_folder())
       : region_bytes_(whole_pages(region_bytes)) {
     std::string name = (folder / "kvcache-XXXXXX").string();
-    file_ = mkstemp(name.data());
-    check(file_ >= 0, "SlowMemory: no file can be made in ", folder.string(), ": ", std::strerror(errno));
+    const int made = mkostemp(name.data(), O_CLOEXEC);
+    check(made >= 0, "SlowMemory: no file can be made in ", folder.string(), ": ", std::strerror(errno),
+          "; set TMPDIR to a folder in which you may write");
     unlink(name.c_str());
+    // Where a program was started with standard output closed, its number is free: what is printed would go to this
+    // file.
+    file_ = made > STDERR_FILENO ? made : fcntl(made, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (file_ != made) close(made);
+    check(file_ >= 0, "SlowMemory: no more files can be opened: ", std::strerror(errno), "; close some");
   }
   SlowMemory(SlowMemory&& other) noexcept
       : file_(std::exchange(other.file_, -1)),

@@ -70,12 +70,14 @@ inline std::span<const std::byte> session_content(std::span<const std::byte> byt
 }  // namespace detail
 
 /// Atomically: whoever is interrupted leaves the session that was there before. Takes as much memory as the cache, for
-/// a moment. Errors: a cache that holds more tokens than the text, or that is in the middle of a step; those of
-/// write_atomically.
+/// a moment. Who makes the file before he loads the session keeps others out until it is saved, or their turns would be
+/// lost. Errors: a cache that holds more tokens than the text, or that is in the middle of a step; those of
+/// FileToWrite.
 template <SavableCache Cache>
-void save_session(const std::filesystem::path& path, const Session& session, const Cache& cache) {
-  check(std::size_t(cache.length(0)) <= session.tokens.size(), path.string(), " cannot be saved: the cache holds ",
-        cache.length(0), " tokens, but the text has only ", session.tokens.size(), "; give the whole text");
+void save_session(FileToWrite& file, const Session& session, const Cache& cache) {
+  check(std::size_t(cache.length(0)) <= session.tokens.size(), file.path().string(),
+        " cannot be saved: the cache holds ", cache.length(0), " tokens, but the text has only ", session.tokens.size(),
+        "; give the whole text");
   ByteWriter to;
   to.bytes(std::as_bytes(std::span(detail::session_magic)));
   to.number(detail::session_version);
@@ -86,7 +88,13 @@ void save_session(const std::filesystem::path& path, const Session& session, con
   for (const int token : session.tokens) to.number(std::int32_t(token));
   cache.save(to);
   to.number(checksum(to.written()));
-  write_atomically(path, to.written());
+  file.write(to.written());
+  file.finish();
+}
+template <SavableCache Cache>
+void save_session(const std::filesystem::path& path, const Session& session, const Cache& cache) {
+  FileToWrite file(path);
+  save_session(file, session, cache);
 }
 
 /// A session that was read and found whole. Its rows stay in the file until restore() asks for them.

@@ -1,21 +1,19 @@
 // Writes a safetensors file; io/safetensors.hpp reads it, and so do Python, Rust and browsers.
 #pragma once
 
-#include <unistd.h>
-
 #include <bit>
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "kvcache/core/check.hpp"
 #include "kvcache/core/tensor.hpp"
+#include "kvcache/io/atomic_file.hpp"
 
 namespace kvcache {
 
@@ -53,41 +51,30 @@ inline std::string safetensors_header(std::span<const TensorToWrite> tensors,
   return text;
 }
 
-inline void write_safetensors_to(std::ofstream& file, std::span<const TensorToWrite> tensors,
+inline void write_safetensors_to(FileToWrite& file, std::span<const TensorToWrite> tensors,
                                  const std::map<std::string, std::string>& metadata) {
   static_assert(std::endian::native == std::endian::little, "safetensors holds numbers with the lowest byte first");
   const std::string header = safetensors_header(tensors, metadata);
-  for (int i = 0; i < 8; ++i) file.put(char(std::uint64_t(header.size()) >> (8 * i) & 255));
-  file << header;
+  const std::uint64_t size = header.size();
+  file.write(std::as_bytes(std::span(&size, 1)));
+  file.write(header);
   for (const TensorToWrite& tensor : tensors) {
     const std::vector<float> numbers = tensor.numbers();
     check(numbers.size() == tensor.size(), "safetensors: tensor \"", tensor.name, "\" ", to_string(tensor.shape),
           " needs ", tensor.size(), " numbers, but ", numbers.size(), " were given");
-    file.write(reinterpret_cast<const char*>(numbers.data()), std::streamsize(numbers.size() * sizeof(float)));
+    file.write(std::as_bytes(std::span(numbers)));
   }
 }
 
 }  // namespace detail
 
-/// Writes to a temporary file beside the target first, and renames it: a write that fails leaves the target as it was.
-/// Errors: a folder that is missing or not writable; a full disk; two tensors of one name; numbers that do not fit
-/// their shape.
+/// Atomically: a write that fails leaves the target as it was. Errors: those of FileToWrite; two tensors of one name;
+/// numbers that do not fit their shape.
 inline void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
-  const std::filesystem::path temporary = path.string() + ".part" + std::to_string(::getpid());
-  std::error_code error;
-  try {
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    check(file.is_open(), path.string(), " cannot be written; does its folder exist, and may you write there?");
-    detail::write_safetensors_to(file, tensors, metadata);
-    file.close();
-    check(!file.fail(), path.string(), " could not be written whole; is the disk full?");
-    std::filesystem::rename(temporary, path, error);
-    check(!error, path.string(), " cannot be replaced: ", error.message(), "; choose another name");
-  } catch (...) {
-    std::filesystem::remove(temporary, error);
-    throw;
-  }
+  FileToWrite file(path);
+  detail::write_safetensors_to(file, tensors, metadata);
+  file.finish();
 }
 
 }  // namespace kvcache

@@ -1,0 +1,56 @@
+// Ctrl-C while a text is written: what is there is kept.
+#pragma once
+
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <string>
+
+namespace kvcache::cli {
+
+/// While it lives, the first Ctrl-C (or SIGTERM, or a terminal that is closed) is only noted, for a loop to look at;
+/// the second one ends the program at once, as ever.
+class StopSignal {
+ public:
+  StopSignal() {
+    received_ = 0;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+      struct sigaction note {};
+      note.sa_handler = note_it;
+      note.sa_flags = SA_RESTART;  // writes go on
+      ::sigaction(signals[i], nullptr, &before_[i]);
+      // Who starts a program that is to outlive the terminal has the signal ignored: it stays so.
+      if (before_[i].sa_handler != SIG_IGN) ::sigaction(signals[i], &note, nullptr);
+    }
+  }
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+  ~StopSignal() {
+    for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+  }
+
+  /// The signal's number; 0: none.
+  static int received() { return received_; }
+  static std::string name() { return received_ == SIGINT ? "Ctrl-C" : received_ == SIGTERM ? "SIGTERM" : "SIGHUP"; }
+
+ private:
+  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
+
+  static void note_it(int signal) {
+    if (received_ != 0) {
+      std::signal(signal, SIG_DFL);
+      ::raise(signal);  // comes when this handler has returned
+      return;
+    }
+    received_ = signal;
+    static constexpr char words[] = "\nkvcache: stopping after this token; Ctrl-C again ends at once\n";
+    if (signal == SIGINT && ::isatty(STDERR_FILENO) != 0) [[maybe_unused]]
+      const ssize_t written = ::write(STDERR_FILENO, words, sizeof words - 1);
+  }
+
+  static inline volatile std::sig_atomic_t received_ = 0;
+  std::array<struct sigaction, 3> before_{};
+};
+
+}  // namespace kvcache::cli
