@@ -2,6 +2,7 @@
 // a file may ask for any amount of memory.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "common/caches.hpp"
@@ -17,8 +18,8 @@ inline constexpr std::size_t unasked_bytes = std::size_t(1) << 30;
 inline void check_session_cache(const SavedSession& saved, CacheShape shape, bool is_asked) {
   const std::string& spec = saved.session().cache;
   const int tokens = int(saved.session().tokens.size());
-  const CachePlan plan =
-      say_where(saved.path(), [&] { return plan_cache(spec, shape, tokens, saved.check_rows_length()); });
+  const int length = saved.check_rows_length();
+  const CachePlan plan = say_where(saved.path(), [&] { return plan_cache(spec, shape, tokens, length); });
   saved.check_rows_kind(plan.saved_kind);
   const std::size_t bytes = std::max(plan.first_bytes, plan.memory.reserved_bytes);
   check(is_asked || bytes <= unasked_bytes + 4 * saved.rows_bytes(), saved.path(),

@@ -388,6 +388,14 @@ class CommandTest(unittest.TestCase):
         self.refused("no layer", "memory", "--cache", "layers:99=growing")
         self.refused("unknown", "memory", "--cache", "none-such")
 
+    def test_memory_computes_any_length_and_refuses_what_cannot_be_counted(self):
+        printed = self.output("memory", "--model", "llama-3.1-8b", "--tokens", "1073741824", "--cache", "growing", "--cache", "paged:page=1073741824",
+                              "--cache", "offloaded")
+        self.assertEqual(printed.count("256.0 TiB"), 10, printed)  # 2^48 bytes: in use, reserved, for a batch; and in a file
+        self.refused("16777217 x 256 make 4294967552 slots", "memory", "--tokens", "1000", "--cache", "paged:page=256,pages=16777217")
+        self.refused("65536 x 65536 make 4294967296 slots", "generate", "--tokens", "5", "--cache", "offloaded:block=65536,recent=65536")
+        self.refused("names layers for a layer", "generate", "--cache", "layers:" + "rest=layers:" * 9000 + "rest=growing")
+
     def test_memory_says_what_fits_beside_the_weights(self):
         printed = self.output("memory", "--model", "llama-2-7b", "--tokens", "4096", "--budget", "24GiB")
         left = 24 * 2**30 - 2 * 6738415616  # the model's published number of parameters
