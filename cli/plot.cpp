@@ -53,6 +53,7 @@ void read_csv(const std::string& path, SvgPlot& plot, bool marks) {
     series_of[c] = int(plot.series.size()) - 1;
   }
   for (int number = 2; std::getline(file, line); ++number) {
+    if (line.empty() || line == "\r") continue;
     const std::vector<std::string> cells = cells_of(line);
     const std::string where = fmt::format("{}, line {}", path, number);
     check(cells.size() == names.size(), where, ": ", cells.size(), " cells, but the first line has ", names.size());

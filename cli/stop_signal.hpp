@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <string>
 
@@ -15,6 +16,7 @@ class StopSignal {
  public:
   StopSignal() {
     received_ = 0;
+    is_terminal_ = ::isatty(STDERR_FILENO) != 0;
     for (std::size_t i = 0; i < signals.size(); ++i) {
       struct sigaction note {};
       note.sa_handler = note_it;
@@ -37,19 +39,22 @@ class StopSignal {
  private:
   static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
 
+  /// Only what is safe in the middle of anything else, in whichever thread it comes.
   static void note_it(int signal) {
-    if (received_ != 0) {
+    int none = 0;
+    if (!received_.compare_exchange_strong(none, signal)) {
       std::signal(signal, SIG_DFL);
       ::raise(signal);  // comes when this handler has returned
       return;
     }
-    received_ = signal;
     static constexpr char words[] = "\nkvcache: stopping after this token; Ctrl-C again ends at once\n";
-    if (signal == SIGINT && ::isatty(STDERR_FILENO) != 0) [[maybe_unused]]
-      const ssize_t written = ::write(STDERR_FILENO, words, sizeof words - 1);
+    if (signal != SIGINT || !is_terminal_) return;
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, words, sizeof words - 1);
   }
 
-  static inline volatile std::sig_atomic_t received_ = 0;
+  static inline std::atomic<int> received_ = 0;
+  static inline std::atomic<bool> is_terminal_ = false;
+  static_assert(std::atomic<int>::is_always_lock_free, "a signal handler cannot wait for a lock");
   std::array<struct sigaction, 3> before_{};
 };
 

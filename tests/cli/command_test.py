@@ -24,7 +24,7 @@ def surroundings(**environment):
 
 
 def run(*arguments, **environment):
-    return subprocess.run([COMMAND, *arguments], capture_output=True, env=surroundings(**environment))
+    return subprocess.run([COMMAND, *arguments], capture_output=True, env=surroundings(**environment), timeout=300)
 
 
 ENDLESS = ("--tokens", "1000000", "--cache", "window:sinks=4,recent=28,positions=shifted")
