@@ -1,6 +1,9 @@
 // The tensors of a Hugging Face folder: in one file, or in several with an index.
 #pragma once
 
+#include <algorithm>
+#include <filesystem>
+
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/io/read_weights.hpp"
 #include "kvcache/io/safetensors.hpp"
@@ -29,21 +32,62 @@ inline std::set<std::string> shards_of(const std::filesystem::path& index) {
 
 }  // namespace detail
 
-/// model.safetensors, or the files that model.safetensors.index.json names. Errors: neither is there; those of
+namespace detail {
+
+/// The files of a folder whose names end so, in order.
+inline std::vector<std::filesystem::path> files_ending(const std::filesystem::path& folder, std::string_view ending) {
+  std::vector<std::filesystem::path> found;
+  std::error_code ignored;  // what cannot be listed has none, and opening it says why
+  for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, ignored))
+    if (entry.path().filename().string().ends_with(ending) && entry.is_regular_file(ignored))
+      found.push_back(folder / entry.path().filename());
+  std::ranges::sort(found);
+  return found;
+}
+
+/// The file or the index that holds a folder's weights: by its usual name, or whatever the only one is called.
+inline std::filesystem::path weights_of(const std::filesystem::path& folder) {
+  for (const char* usual : {"model.safetensors", "model.safetensors.index.json"})
+    if (std::error_code ignored; std::filesystem::exists(folder / usual, ignored)) return folder / usual;
+  for (const char* ending : {".safetensors.index.json", ".safetensors"}) {
+    const auto found = files_ending(folder, ending);
+    if (found.size() == 1) return found[0];
+    check(found.empty(), folder.string(), ": has ", found.size(), " files that end in ", ending,
+          ", and none is called model", ending, "; give the path of the one to use, or add an index");
+  }
+  for (const char* pickled : {"pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"})
+    check(!std::filesystem::exists(folder / pickled), folder.string(), ": has no model.safetensors, and ", pickled,
+          " cannot be read (a pickle is a program): take the safetensors of the same model, or convert them");
+  return folder / "model.safetensors";
+}
+
+}  // namespace detail
+
+/// The tensors of one file, or of the files that an index (a name that ends in .json) names. Errors: those of
 /// Safetensors; a tensor that stands in two files.
-inline TensorFiles open_safetensors(const std::filesystem::path& folder) {
-  const std::filesystem::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
-  const bool has_index = !std::filesystem::exists(single) && std::filesystem::exists(index);
+inline TensorFiles open_safetensors_files(const std::filesystem::path& path) {
   const auto files = std::make_shared<std::vector<Safetensors>>();
-  if (has_index)
-    for (const std::string& shard : detail::shards_of(index)) files->emplace_back(folder / shard);
+  if (path.extension() == ".json")
+    for (const std::string& shard : detail::shards_of(path)) files->emplace_back(path.parent_path() / shard);
   else
-    files->emplace_back(single);
-  TensorFiles all{has_index ? index.string() : single.string(), {}, files};
-  for (const Safetensors& file : *files)
+    files->emplace_back(path);
+  TensorFiles all{path.string(), {}, files, {}};
+  const auto once = [&](bool is_new, const std::string& name) {
+    check(is_new, all.path, ": tensor \"", name, "\" stands in two files");
+  };
+  for (const Safetensors& file : *files) {
     for (const auto& [name, tensor] : file.tensors())
-      check(all.tensors.emplace(name, tensor).second, all.path, ": tensor \"", name, "\" stands in two files");
+      once(!all.unread.contains(name) && all.tensors.emplace(name, tensor).second, name);
+    for (const auto& [name, tensor] : file.unread())
+      once(!all.tensors.contains(name) && all.unread.emplace(name, tensor).second, name);
+  }
   return all;
+}
+
+/// Those of a folder: model.safetensors, or the files that model.safetensors.index.json names; or the only safetensors
+/// file, or index, that is there. Errors: none, or several; those of open_safetensors_files.
+inline TensorFiles open_safetensors(const std::filesystem::path& folder) {
+  return open_safetensors_files(detail::weights_of(folder));
 }
 
 }  // namespace kvcache
