@@ -49,8 +49,8 @@ class Tokenizer {
     }
     for (const std::vector<int>* ids : {&before_, &after_})
       for (const int id : *ids)
-        check(vocabulary_.contains(id), "Tokenizer: every text is to begin or end with ", id,
-              ", which is not the id of a token");
+        check(vocabulary_.contains(id), "Tokenizer: ", id, " is not the id of a token, but every text is to begin or ",
+              "end with it");
     if (data.unknown) unknown_ = vocabulary_.find(*data.unknown);
     check(!data.unknown || unknown_ || vocabulary_.has_all_bytes(), "Tokenizer: the token for unknown bytes, '",
           data.unknown.value_or(""), "', is not in the vocabulary");
