@@ -66,13 +66,6 @@ std::vector<int> end_tokens(const std::optional<ChatTemplate>& chat, const Model
   return ends;
 }
 
-/// Errors: a token that the model does not have, such as an added one that it was never trained with.
-void check_ids(const std::vector<int>& ids, const ModelChoice& chosen, const std::optional<Tokenizer>& tokenizer) {
-  for (const int id : ids)
-    check(id < chosen.config.vocab, "generate: the text holds '", tokenizer->bytes_of(id), "', which is token ", id,
-          " of the tokenizer, but the model has only ", chosen.config.vocab, " tokens; leave it out");
-}
-
 /// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session.
 std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint64_t fingerprint) {
   if (choice.session.empty()) return {};
@@ -107,7 +100,7 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
     text.insert(text.end(), more.begin(), more.end());
     return text;
   }();
-  check_ids(prompt, chosen, tokenizer);
+  if (tokenizer) check_ids(prompt, chosen, *tokenizer);
   const std::vector<int> ends = end_tokens(chat, chosen, tokenizer);
 
   const bool use_cache = choice.cache != "none";

@@ -422,6 +422,10 @@ TEST_CASE("what is at a path is told by what it begins with") {
   };
   says(folder.path(), "has several GGUF files; give the path of one: b.gguf, sha256-0a1b2c");
   says(folder.write("notes.txt", "some text"), "the file is neither GGUF (it does not begin with these letters)");
+  const TemporaryFolder cache;  // as Hugging Face's programs keep what they download
+  for (const char* each : {"refs", "snapshots/0a1b"}) std::filesystem::create_directories(cache.path() / each);
+  cache.write("refs/main", "0a1b\n"), cache.write("snapshots/0a1b/config.json", "{}");
+  CHECK(find_model(cache.path().string()) == cache.path() / "snapshots/0a1b");
   const TemporaryFolder empty;
   says(empty.path(), "the folder has no config.json and no GGUF file");
   says(empty.write("a.safetensors", std::string("\2\0\0\0\0\0\0\0{}", 10)),

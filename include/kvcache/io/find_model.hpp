@@ -66,10 +66,14 @@ inline std::vector<std::filesystem::path> gguf_files_in(const std::filesystem::p
 }
 
 /// The path by which a Checkpoint opens what is at `path`: a folder with a config.json, a GGUF file whatever it is
-/// called, the only GGUF file of a folder, or safetensors with a config.json beside them. Nothing: none of these.
+/// called, the only GGUF file of a folder, safetensors with a config.json beside them, or what Hugging Face's programs
+/// downloaded (models--.../). Nothing: none of these.
 inline std::optional<std::filesystem::path> model_at(const std::filesystem::path& path) {
   std::error_code ignored;
   if (std::filesystem::exists(path / "config.json", ignored)) return path;
+  if (std::string version; std::ifstream(path / "refs/main") >> version)  // a folder of Hugging Face's own cache
+    if (const auto in_cache = path / "snapshots" / version; std::filesystem::exists(in_cache / "config.json", ignored))
+      return in_cache;
   const ModelFile kind = model_file_at(path);
   const bool named_so = path.extension() == ".gguf" && std::filesystem::is_regular_file(path, ignored);
   if (kind == ModelFile::gguf || named_so) return path;

@@ -384,7 +384,7 @@ class JinjaRun {
           const JinjaArguments given = arguments(c);
           if (!idle()) value = jinja_method(value, name, given);
         } else if (!idle()) {
-          value = jinja_item(value, is_place ? JinjaValue(std::stoll(name)) : JinjaValue(name));
+          value = jinja_item(value, is_place ? JinjaValue(std::strtoll(name.c_str(), nullptr, 10)) : JinjaValue(name));
         }
       } else if (c.take("[")) {
         value = item_or_slice(c, value);

@@ -135,14 +135,14 @@ inline JinjaValue jinja_filter(const JinjaValue& v, const std::string& name, con
     std::ranges::reverse(items);
     return items;
   }
-  if (name == "int")
-    return v.is_string()   ? std::strtoll(v.get<std::string>().c_str(), nullptr, 10)
-           : v.is_number() ? v.get<std::int64_t>()
-                           : 0;
-  if (name == "float")
-    return v.is_string() ? std::strtod(v.get<std::string>().c_str(), nullptr) : v.is_number() ? v.get<double>() : 0.0;
-  if (name == "abs")
-    return v.is_number_integer() ? JinjaValue(std::abs(v.get<std::int64_t>())) : JinjaValue(std::abs(v.get<double>()));
+  if (name == "int" || name == "float" || name == "abs") {
+    double number = v.is_number() ? v.get<double>() : 0;
+    if (v.is_string()) number = std::strtod(v.get_ref<const std::string&>().c_str(), nullptr);
+    if (name == "abs") number = std::abs(number);
+    if (name == "float" || (name == "abs" && !v.is_number_integer())) return number;
+    check(std::abs(number) < 0x1p53, "makes a whole number of ", number, ", which is too large");
+    return std::int64_t(number);
+  }
   if (name == "tojson") {
     const JinjaValue indent = given.get(0, "indent");
     if (indent.is_null()) return jinja_json(v, -1);

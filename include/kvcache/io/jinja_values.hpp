@@ -147,7 +147,9 @@ inline std::string with_case(std::string text, bool upper) {
 }
 
 inline std::int64_t jinja_integer(const JinjaValue& v, const char* what) {
-  check(v.is_number_integer(), what, " must be a whole number, but is '", jinja_text(v), "'");
+  constexpr std::int64_t most = std::int64_t(1) << 53;  // sums of two do not overflow
+  check(v.is_number_integer() && v.get<std::int64_t>() <= most && v.get<std::int64_t>() >= -most, what,
+        " must be a whole number below 2^53, but is '", jinja_text(v), "'");
   return v.get<std::int64_t>();
 }
 
@@ -182,7 +184,7 @@ inline JinjaValue jinja_item(const JinjaValue& v, const JinjaValue& key) {
     return found == v.end() ? jinja_undefined() : *found;
   }
   if ((v.is_array() || v.is_string()) && key.is_number_integer()) {
-    const std::int64_t given = key.get<std::int64_t>();
+    const std::int64_t given = jinja_integer(key, "a place");
     const auto one = [&](const auto& all) {
       const std::int64_t at = given < 0 ? given + std::int64_t(all.size()) : given;
       return at < 0 || at >= std::int64_t(all.size()) ? jinja_undefined() : JinjaValue(all[std::size_t(at)]);
