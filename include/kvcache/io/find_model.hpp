@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kvcache/core/check.hpp"
+#include "kvcache/io/folder_files.hpp"
 
 namespace kvcache {
 
@@ -55,14 +56,8 @@ inline ModelFile model_file_at(const std::filesystem::path& path) {
              : ModelFile::none;
 }
 
-/// The GGUF files of a folder, in order.
 inline std::vector<std::filesystem::path> gguf_files_in(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> found;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (model_file_at(entry.path()) == ModelFile::gguf) found.push_back(entry.path());
-  std::ranges::sort(found);
-  return found;
+  return files_of(folder, [](const std::filesystem::path& path) { return model_file_at(path) == ModelFile::gguf; });
 }
 
 /// The path by which a Checkpoint opens what is at `path`: a folder with a config.json, a GGUF file whatever it is

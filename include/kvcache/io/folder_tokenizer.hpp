@@ -35,33 +35,24 @@ inline std::optional<std::string> special_token_text(const nlohmann::json& json,
 class TokenAdder {
  public:
   explicit TokenAdder(TokenizerData& data) : data_(data) {
-    for (const auto& [token, id] : data.vocab) taken_.emplace(id, token), vocab_.emplace(token, id);
-    for (const AddedToken& token : data.added_tokens) taken_.emplace(token.id, token.content);
+    for (const auto& [token, id] : data.vocab) vocab_.emplace(token, id);
   }
 
-  /// A token of which text and id are known. One that is there already keeps its id, and takes the new one's habits.
-  /// Errors: the id is another token's.
-  void add(AddedToken token, const std::string& where) {
+  bool has(const std::string& content) { return find(content) != nullptr; }
+
+  /// A token that is there already keeps its id, and takes the new one's habits. Another gets its id in the vocabulary,
+  /// or the next that is free, whatever id a file names for it.
+  void add(AddedToken token) {
+    if (token.content.empty()) return;
     if (AddedToken* known = find(token.content)) {
       token.id = known->id;
-      *known = token;
+      *known = std::move(token);
       return;
     }
-    if (const auto in_vocab = vocab_.find(token.content); in_vocab != vocab_.end()) {
-      token.id = in_vocab->second;
-    } else {
-      const auto [other, is_free] = taken_.emplace(token.id, token.content);
-      check(is_free, where, " gives '", token.content, "' the id ", token.id, ", which is that of '", other->second,
-            "'; the files of this folder do not belong together");
-    }
+    token.id = int(data_.vocab.size());
+    for (const AddedToken& other : data_.added_tokens) token.id = std::max(token.id, other.id + 1);
+    if (const auto word = vocab_.find(token.content); word != vocab_.end()) token.id = word->second;
     data_.added_tokens.push_back(std::move(token));
-  }
-  /// A token of which only the text is known: its id in the vocabulary, or the next that is free.
-  void add(const std::string& content, const std::string& where) {
-    if (content.empty() || find(content)) return;
-    int next = int(data_.vocab.size());
-    for (const AddedToken& token : data_.added_tokens) next = std::max(next, token.id + 1);
-    add(AddedToken{.id = next, .content = content}, where);
   }
 
  private:
@@ -70,42 +61,54 @@ class TokenAdder {
     return found == data_.added_tokens.end() ? nullptr : &*found;
   }
   TokenizerData& data_;
-  std::map<int, std::string> taken_;
   std::map<std::string, int> vocab_;
 };
 
-/// tokenizer_config.json lists added tokens by id; older folders have added_tokens.json, text by text. Beside them,
-/// each token that has a role (begins a text, pads it...) is found in a text as it stands.
+/// The tokens with a role (one begins a text, one pads it...), which a text may hold as they stand: texts, or objects
+/// as in a list of added tokens.
+inline void add_tokens_with_roles(const nlohmann::json& config, const std::string& where, TokenAdder& adder) {
+  const auto add = [&](const nlohmann::json& token, const std::string& at) {
+    AddedToken added{.content = token.is_object() ? "" : json_as<std::string>(token, at)};
+    if (token.is_object()) added = read_added_token(token, 0, at);
+    added.normalized = false;
+    if (!adder.has(added.content)) adder.add(std::move(added));
+  };
+  const auto add_all = [&](const char* key) {
+    if (const nlohmann::json* tokens = find_field(config, key, where))  // a list, or an object of roles
+      for (const auto& [role, token] : tokens->items()) add(token, where + ": '" + key + "'");
+  };
+  for (const char* role : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+    if (const nlohmann::json* token = find_field(config, role, where)) add(*token, where + ": '" + role + "'");
+  add_all("extra_special_tokens");
+  add_all("additional_special_tokens");
+}
+
+/// tokenizer_config.json lists added tokens by id. Where it does not, older folders have added_tokens.json, and tokens
+/// with roles in special_tokens_map.json. Compared with transformers 5.24 (tests/goldens/make_folder_tokens.py).
 inline void add_configured_tokens(const std::filesystem::path& folder, TokenizerData& data) {
   const std::filesystem::path config_path = folder / "tokenizer_config.json", old_path = folder / "added_tokens.json",
                               roles_path = folder / "special_tokens_map.json";
-  const nlohmann::json config = read_json_if_there(config_path), roles = read_json_if_there(roles_path);
+  nlohmann::json config = read_json_if_there(config_path);
   TokenAdder adder(data);
   if (const nlohmann::json* listed = find_field(config, "added_tokens_decoder", config_path.string())) {
     const std::string where = config_path.string() + ": 'added_tokens_decoder'";
-    std::map<int, const nlohmann::json*> by_id;
+    std::map<int, AddedToken> by_id;
     for (const auto& [id, token] : json_object(*listed, where).items()) {
       check(!id.empty() && id.size() <= 7 && std::ranges::all_of(id, [](char c) { return c >= '0' && c <= '9'; }),
             where, ": '", id, "' is not the id of a token");
-      by_id.emplace(std::stoi(id), &token);
+      by_id.emplace(std::stoi(id), read_added_token(token, 0, where));
     }
-    for (const auto& [id, token] : by_id) adder.add(read_added_token(*token, id, where), where);
+    for (const auto& [id, token] : by_id) adder.add(token);
   } else {
-    const nlohmann::json old = read_json_if_there(old_path);
+    const nlohmann::json old = read_json_if_there(old_path), roles = read_json_if_there(roles_path);
+    std::map<int, std::string> by_id;
     for (const auto& [content, id] : json_object(old, old_path.string()).items())
-      adder.add(
-          AddedToken{.id = json_as<int>(id, old_path.string() + ": the id of '" + content + "'"), .content = content},
-          old_path.string());
+      by_id.emplace(json_as<int>(id, old_path.string() + ": the id of '" + content + "'"), content);
+    for (const auto& [id, content] : by_id)
+      if (!adder.has(content)) adder.add({.content = content});
+    for (const auto& [role, token] : json_object(roles, roles_path.string()).items()) config[role] = token;
   }
-  for (const auto& [json, path] : {std::pair{&config, &config_path}, std::pair{&roles, &roles_path}}) {
-    const std::string where = path->string();
-    for (const char* role :
-         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
-      if (const auto content = special_token_text(*json, role, where)) adder.add(*content, where);
-    if (const nlohmann::json* more = find_field(*json, "additional_special_tokens", where); more && more->is_array())
-      for (const nlohmann::json& token : *more)
-        if (const auto content = special_token_text({{"token", token}}, "token", where)) adder.add(*content, where);
-  }
+  add_tokens_with_roles(config, config_path.string(), adder);
 }
 
 /// GPT-2's rules, which nothing in vocab.json and merges.txt says. Errors: tokenizer_config.json names another
@@ -117,9 +120,17 @@ inline TokenizerData read_old_tokenizer(const std::filesystem::path& folder) {
   check(kind == "GPT2Tokenizer" || kind == "GPT2TokenizerFast" || kind == "PreTrainedTokenizerFast", where,
         ": the tokenizer is a '", kind, "', whose rules vocab.json and merges.txt do not say; add its tokenizer.json ",
         "(transformers writes it: AutoTokenizer.from_pretrained(...).save_pretrained(...))");
-  TokenizerData data = read_vocab_and_merges(folder / "vocab.json", folder / "merges.txt");
-  data.steps[0].add_prefix_space = get_field_or(config, "add_prefix_space", false, where);
-  return data;
+  return read_vocab_and_merges(folder / "vocab.json", folder / "merges.txt");
+}
+
+/// What tokenizer_config.json says of a space in front of a text counts for GPT-2's tokenizers, also where they are in
+/// a tokenizer.json.
+inline void read_prefix_space(const std::filesystem::path& folder, TokenizerData& data) {
+  const std::string where = (folder / "tokenizer_config.json").string();
+  const nlohmann::json config = read_json_if_there(where);
+  const auto kind = get_field_or<std::string>(config, "tokenizer_class", "", where);
+  if ((kind == "GPT2Tokenizer" || kind == "GPT2TokenizerFast") && data.steps.size() == 1)
+    data.steps[0].add_prefix_space = get_field_or(config, "add_prefix_space", data.steps[0].add_prefix_space, where);
 }
 
 }  // namespace detail
@@ -134,6 +145,7 @@ inline TokenizerData read_folder_tokenizer(const std::filesystem::path& folder) 
          "BPE is (tokenizer.json, or vocab.json with merges.txt)");
   TokenizerData data = !has("tokenizer.json") && has("vocab.json") ? detail::read_old_tokenizer(folder)
                                                                    : read_tokenizer_json(folder / "tokenizer.json");
+  detail::read_prefix_space(folder, data);
   detail::add_configured_tokens(folder, data);
   return data;
 }

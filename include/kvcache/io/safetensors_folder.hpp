@@ -1,9 +1,9 @@
 // The tensors of a Hugging Face folder: in one file, or in several with an index.
 #pragma once
 
-#include <algorithm>
 #include <filesystem>
 
+#include "kvcache/io/folder_files.hpp"
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/io/read_weights.hpp"
 #include "kvcache/io/safetensors.hpp"
@@ -34,29 +34,22 @@ inline std::set<std::string> shards_of(const std::filesystem::path& index) {
 
 namespace detail {
 
-/// The files of a folder whose names end so, in order.
-inline std::vector<std::filesystem::path> files_ending(const std::filesystem::path& folder, std::string_view ending) {
-  std::vector<std::filesystem::path> found;
-  std::error_code ignored;  // what cannot be listed has none, and opening it says why
-  for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, ignored))
-    if (entry.path().filename().string().ends_with(ending) && entry.is_regular_file(ignored))
-      found.push_back(folder / entry.path().filename());
-  std::ranges::sort(found);
-  return found;
-}
-
 /// The file or the index that holds a folder's weights: by its usual name, or whatever the only one is called.
 inline std::filesystem::path weights_of(const std::filesystem::path& folder) {
+  const auto there = [&](const char* file) {
+    std::error_code ignored;
+    return std::filesystem::exists(folder / file, ignored);
+  };
   for (const char* usual : {"model.safetensors", "model.safetensors.index.json"})
-    if (std::error_code ignored; std::filesystem::exists(folder / usual, ignored)) return folder / usual;
+    if (there(usual)) return folder / usual;
   for (const char* ending : {".safetensors.index.json", ".safetensors"}) {
-    const auto found = files_ending(folder, ending);
+    const auto found = files_of(folder, [&](const auto& path) { return path.string().ends_with(ending); });
     if (found.size() == 1) return found[0];
     check(found.empty(), folder.string(), ": has ", found.size(), " files that end in ", ending,
           ", and none is called model", ending, "; give the path of the one to use, or add an index");
   }
   for (const char* pickled : {"pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"})
-    check(!std::filesystem::exists(folder / pickled), folder.string(), ": has no model.safetensors, and ", pickled,
+    check(!there(pickled), folder.string(), ": has no model.safetensors, and ", pickled,
           " cannot be read (a pickle is a program): take the safetensors of the same model, or convert them");
   return folder / "model.safetensors";
 }
