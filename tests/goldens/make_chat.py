@@ -207,6 +207,8 @@ SMALL = [
     "{% for i in range(3) %}{{ i }}{% endfor %}{% for i in range(1, 8, 3) %}{{ i }}{% endfor %}{{ range(2) | list }}",
     # Loops and scopes.
     "{% for i in [1, 2, 3, 4] %}{% if i == 2 %}{% continue %}{% endif %}{% if i == 4 %}{% break %}{% endif %}{{ i }}{% endfor %}.", "{% for i in [] %}x{% else %}none{% endfor %}{% for i in missing %}x{% endfor %}",
+    "{% for i in [1, 2] %}{% if i == 1 %}{% continue %}{% endif %}{% for j in [3] %}{{ j }}{% endfor %}{{ i }}{% endfor %}.",
+    "{% for i in [1, 2] %}{% for j in [3, 4] %}{{ j }}{% if i == 1 %}{% break %}{% for k in [5] %}{% endfor %}{% endif %}{% endfor %}{{ i }}{% endfor %}.",
     "{% set a = 1 %}{% for i in [1, 2] %}{% set a = a + i %}{{ a }}{% endfor %}{{ a }}", "{% set n = namespace(a=1) %}{% for i in [1, 2] %}{% set n.a = n.a + i %}{% endfor %}{{ n.a }}", "{% if true %}{% set a = 2 %}{% endif %}{{ a }}",
     "{% for i in [1, 2] %}{% for j in [3, 4] %}{{ loop.index }}{% if j == 3 %}{% break %}{% endif %}{% endfor %}{{ loop.index }}{{ loop.first }}{{ loop.previtem }}{{ loop.nextitem }}{% endfor %}",
     "{% for c in 'aé' %}{{ c }}.{% endfor %}{% for k in {'x': 1} %}{{ k }}{% endfor %}{% for i in [1, 2, 3] if i != 2 %}{{ loop.revindex }}{{ i }}{% endfor %}",

@@ -163,6 +163,7 @@ class JinjaRun {
     c.end();
 
     std::size_t end = at + 1;
+    const bool was_idle = idle();  // then what an outer loop is told is not this one's business
     ++loops_;
     for (std::size_t i = 0; i < items.size() && signal_ != Signal::leave; ++i) {
       scopes_.emplace_back();
@@ -173,7 +174,7 @@ class JinjaRun {
       if (signal_ != Signal::none) --idle_;
       if (signal_ == Signal::next) signal_ = Signal::none;
     }
-    signal_ = Signal::none;
+    if (!was_idle) signal_ = Signal::none;
     --loops_;
     idle_ += items.empty();
     if (items.empty()) end = block(at + 1);
@@ -221,7 +222,9 @@ class JinjaRun {
     }
     c.end();
     if (idle()) return next;
-    check(jinja_size(value) <= most_values, "sets '", name, "' to something too large");
+    const std::size_t size = jinja_size(value);
+    check(size <= most_bytes, "sets '", name, "' to something too large");
+    steps_ += int(size / 64);  // copies take time too
     if (field.empty()) {
       scopes_.back()[name] = value;
     } else {
@@ -497,7 +500,7 @@ class JinjaRun {
     return all;
   }
 
-  static constexpr std::size_t most_values = 1 << 20;  // templates come from anybody; conversations are short
+  static constexpr std::size_t most_bytes = 1 << 24;  // of one value: templates come from anybody
 
   const std::vector<JinjaPart>& parts_;
   std::vector<std::map<std::string, JinjaValue>> scopes_;  // the innermost last

@@ -27,12 +27,13 @@ inline bool is_true(const JinjaValue& v) {
   return v.is_structured() && !v.empty();
 }
 
-/// How many values there are in one, and letters in its texts: what it costs to copy it.
-inline std::size_t jinja_size(const JinjaValue& v) {
-  if (v.is_string()) return v.get_ref<const std::string&>().size() + 1;
-  std::size_t size = 1;
+/// About how many bytes a value takes, and a copy of it too. Errors: values in values more than 100 deep.
+inline std::size_t jinja_size(const JinjaValue& v, int deep = 0) {
+  check(deep <= 100, "puts values into values more than 100 deep");
+  if (v.is_string()) return v.get_ref<const std::string&>().size() + sizeof v;
+  std::size_t size = sizeof v;
   if (v.is_structured())
-    for (const JinjaValue& each : v) size += jinja_size(each);
+    for (const JinjaValue& each : v) size += jinja_size(each, deep + 1);
   return size;
 }
 
