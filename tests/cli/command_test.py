@@ -176,7 +176,7 @@ class CommandTest(unittest.TestCase):
     def test_a_model_without_a_chat_format_says_so_and_answers_all_the_same(self):
         done = run("generate", "--chat", "--prompt", "ROMEO.", "--tokens", "5")
         self.assertEqual(done.returncode, 0)
-        self.assertIn("says no chat format", done.stderr.decode())
+        self.assertIn("has no chat template", done.stderr.decode())
 
     def test_smollm2_is_named_by_its_script_before_it_is_fetched(self):
         done = run("info", "--model", "smollm2", XDG_CACHE_HOME=self.folder.name)
