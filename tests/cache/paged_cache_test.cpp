@@ -49,7 +49,7 @@ TEST_CASE("pages of any size keep the laws, in order and scrambled, with two tex
     CHECK(pool->free_pages() == pool->pages());
   }
   const auto packed = std::make_shared<PagePool<Int8Rows>>(CacheShape{2, 2, 32}, 200, 4);
-  check_cache_laws([&] { return PagedCache<Int8Rows>(packed); }, {.row_tolerance = 0.0041});
+  check_cache_laws([&] { return PagedCache<Int8Rows>(packed); }, {.row_tolerance = 0.0041, .row_bytes = 2 * 36});
 }
 
 TEST_CASE("a text takes the pages it needs, and gives back those it does not need any more") {

@@ -276,7 +276,8 @@ class CommandTest(unittest.TestCase):
                               "--cache", "window:sinks=2,recent=14", "--cache", "window", "--cache",
                               "heavy-hitter:budget=16", "--cache", "growing:format=int8", "--json",
                               self.path("out.json"), "--csv", self.path("out.csv"), "--picture", self.path("out.svg"))
-        self.assertIn("note: window never evicted a token", printed)
+        self.assertIn("note: window still holds every token: the text is not longer than what it keeps\n", printed)
+        self.assertEqual(printed.count("note: "), 1)
         done = json.loads(Path(self.path("out.json")).read_text())
         self.assertEqual(done["tokens"], 60)
         runs = {run["cache"]: run for run in done["runs"]}
@@ -294,6 +295,16 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(len(losses), 60)
         self.assertAlmostEqual(sum(float(line[1]) for line in losses[1:]) / 59, growing["mean_nll"], places=4)
         self.assertEqual(Path(self.path("out.svg")).read_text().count("<polyline"), 6)
+
+    def test_quality_counts_what_is_gone_where_layers_differ(self):
+        text = self.path("text.txt")
+        Path(text).write_text("To be, or not to be, that is the question. " * 3)
+        cache = "layers:0-3=growing;4=window:sinks=0,recent=8;5=window:sinks=0,recent=9"
+        printed = self.output("quality", "--text", text, "--tokens", "30", "--cache", cache, "--json", self.path("out.json"))
+        gone = (29 - 8 + 29 - 9) / 6  # of 29 tokens read
+        self.assertAlmostEqual(json.loads(Path(self.path("out.json")).read_text())["runs"][0]["evictions"], gone)
+        self.assertRegex(printed, rf" {gone:.1f} +\d")
+        self.assertNotIn("note: ", printed)
 
     def test_quality_can_compare_against_another_cache_than_the_first(self):
         text = self.path("text.txt")

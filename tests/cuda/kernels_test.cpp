@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "cuda/cpu_side.hpp"
 #include "kvcache/cuda/kernels/activate.cuh"
 #include "kvcache/cuda/kernels/append.cuh"
@@ -205,6 +207,30 @@ TEST_CASE("rows are written byte for byte as the CPU writes them, to their slots
   write(F32Row{}, "f32");
   write(F16Row{}, "f16");
   write(Int8Row{}, "int8");
+}
+
+TEST_CASE("a row of int8 that holds no number reads as none: broken weights show") {
+  const int dim = 64;
+  for (const float bad : {NAN, INFINITY, -INFINITY})
+    for (const int at : {0, 37, 63}) {
+      Random random(11);
+      auto numbers = random_floats(2 * dim, random);
+      numbers[std::size_t(at)] = bad;
+      const auto rows = in_each_order([&] {
+        Stream stream;
+        const auto from = on_device(numbers);
+        DeviceMemory<unsigned char> side(2 * Int8Row::row_bytes(dim));
+        stream.launch(write_rows<Int8Row>, dim3(2, 1), dim3(32), 0, from.data(), dim, dim, 0, Int8Row::row_bytes(dim),
+                      side.data());
+        stream.finish();
+        return on_host(side);
+      });
+      float scales[2];
+      for (const std::size_t row : {0, 1})
+        std::memcpy(&scales[row], rows.data() + row * Int8Row::row_bytes(dim) + dim, sizeof(float));
+      CHECK(std::isnan(scales[0]));
+      CHECK(scales[1] > 0);
+    }
 }
 
 TEST_CASE("activations are the textbook's") {

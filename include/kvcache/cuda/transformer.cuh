@@ -2,6 +2,7 @@
 // side.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -119,8 +120,8 @@ class DeviceTransformer {
       const auto rows = [&](int column) {  // a view of device memory: the policy passes it on, unread
         return MatrixIn<float>(first + column, piece, kv, Eigen::OuterStride<>(qkv_size));
       };
-      if (done == 0) work_.keys_reused += std::int64_t(config_.kv_heads) * rows_of(cache, l);
       cache.append(l, position_ + done, rows(q), rows(q + kv));
+      if (done == 0) count_reused(cache, l);
       attend(cache, l, first, done, piece, attended + std::size_t(done) * std::size_t(q));
     }
     run(layer.attention_out, attended, x_, /*adds*/ true, Part::projection);
@@ -196,10 +197,13 @@ class DeviceTransformer {
   static const float* given(const DeviceMemory<float>& numbers) {
     return numbers.size() > 0 ? numbers.data() : nullptr;
   }
-  static int rows_of(const auto& cache, int layer) {
+  /// As Attention does. All heads read the same table.
+  void count_reused(const auto& cache, int layer) {
     int rows = 0;
-    cache.for_each_block(layer, 0, [&](const DeviceBlock& block) { rows += block.rows(); });
-    return rows;
+    cache.for_each_block(layer, 0, [&](const DeviceBlock& block) {
+      rows += std::clamp(position_ - block.first_position, 0, block.rows());
+    });
+    for (int head = 0; head < config_.kv_heads; ++head) work_.count_reused(rows);
   }
 
   ModelConfig config_;

@@ -35,7 +35,7 @@ namespace kvcache {
 namespace detail {
 
 inline constexpr const char* timeline_format = "kvcache timeline";
-inline constexpr const char* timeline_version = "4";
+inline constexpr const char* timeline_version = "5";
 
 /// Is everything there that the file has room for?
 inline bool is_complete(const LayerTrace& trace, const StepRecord& step, const ModelConfig& config) {

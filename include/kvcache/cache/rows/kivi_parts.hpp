@@ -6,11 +6,13 @@
 #include <string>
 #include <utility>
 
+#include "kvcache/cache/check_slots.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/rows/kivi_block.hpp"
 #include "kvcache/cache/rows/row_block.hpp"
 #include "kvcache/cache/rows/row_side.hpp"
 #include "kvcache/core/check.hpp"
+#include "kvcache/math/quantise.hpp"
 
 namespace kvcache {
 
@@ -52,6 +54,8 @@ class KiviTail {
     if (first_slot == 0) packed_ = 0;  // begin anew
     check(first_slot >= packed_, "KiviRows: slot ", first_slot, " lies in a packed group (slots before ", packed_,
           " do); write after it, or begin at slot 0");
+    check(first_slot - packed_ <= o_.residual + o_.group, "KiviRows: slot ", first_slot, " given, but only ",
+          o_.residual + o_.group, " rows after the ", packed_, " packed ones are whole; write rows in order");
     for (int r = 0; r < keys.rows(); ++r) {
       const int slot = first_slot + r;
       if (slot - packed_ == o_.residual + o_.group) pack(packed_ / o_.group), packed_ += o_.group;
@@ -108,16 +112,26 @@ class KiviGroups {
         keys_(shape.kv_heads, kivi_group_bytes(checked(shape, o_).keys, o_.group, shape.head_dim)),
         values_(shape.kv_heads, kivi_group_bytes(o_.values, o_.group, shape.head_dim)) {}
 
+  // Errors of all that follow: groups that are not there (cache/check_slots.hpp).
   void resize(int groups, int keep) {
+    check_resize("KiviGroups", slots(), groups, keep);
     Side keys = keys_.resized(groups, keep), values = values_.resized(groups, keep);
     keys_ = std::move(keys), values_ = std::move(values);  // if memory ran out, nothing has changed
   }
   int slots() const { return keys_.slots(); }
   std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
-  void copy(int from, int to, int groups) { keys_.copy(from, to, groups), values_.copy(from, to, groups); }
+  void copy(int from, int to, int groups) {
+    check_copy("KiviGroups", slots(), from, to, groups);
+    keys_.copy(from, to, groups), values_.copy(from, to, groups);
+  }
 
-  /// Packs keys and values [group, kv_heads * head_dim].
+  /// Packs keys and values [group, kv_heads * head_dim]. Errors: also NaN and infinities, which have no code.
   void write(int group, MatrixIn<float> keys, MatrixIn<float> values) {
+    check_slots("KiviGroups", slots(), group, 1);
+    check(keys.rows() == o_.group && values.rows() == o_.group && keys.cols() == shape_.row_size() &&
+              values.cols() == shape_.row_size(),
+          "KiviGroups: keys [", keys.rows(), ", ", keys.cols(), "] and values [", values.rows(), ", ", values.cols(),
+          "] given; a group is ", o_.group, " tokens of ", shape_.row_size(), " numbers");
     const auto of_head = [&](const MatrixIn<float>& rows, int head) {
       return MatrixIn<float>(at(rows, 0, head * shape_.head_dim), o_.group, shape_.head_dim,
                              Eigen::OuterStride<>(rows.outerStride()));
@@ -129,6 +143,7 @@ class KiviGroups {
   }
   /// Packs the oldest whole rows.
   void write(int group, const detail::KiviTail& tail) {
+    check_slots("KiviGroups", slots(), group, 1);
     const auto rows = [&](const float* whole) {
       return MatrixIn<float>(whole, o_.group, shape_.head_dim, Eigen::OuterStride<>(shape_.head_dim));
     };
@@ -151,14 +166,18 @@ class KiviGroups {
   }
   /// The first rows of one group.
   Block block(int kv_head, int group, int rows, int first_position) const {
+    check_slots("KiviGroups", slots(), group, 1);
     return block(kv_head, group, nullptr, 0, rows, o_.group, first_position);
   }
   std::byte* save(int first, int count, std::byte* to) const {
+    check_slots("KiviGroups", slots(), first, count);
     return values_.save(first, count, keys_.save(first, count, to));
   }
   const std::byte* load(int first, int count, const std::byte* from) {
+    check_slots("KiviGroups", slots(), first, count);
     return values_.load(first, count, keys_.load(first, count, from));
   }
+  CacheShape shape() const { return shape_; }
   const KiviOptions& options() const { return o_; }
 
  private:
@@ -173,6 +192,11 @@ class KiviGroups {
     return o;
   }
   static void pack(KiviSide side, MatrixIn<float> rows, std::byte* to) {
+    for (Eigen::Index r = 0; r < rows.rows(); ++r)
+      if (const auto d = find_not_finite(at(rows, r, 0), rows.cols()))
+        fail("KiviRows: a row to be packed holds ", rows(r, *d),
+             ", which has no code; the model's weights are broken, ",
+             "or its numbers grow too large: rows in f32 show what comes of it");
     if (side.per_channel) return detail::pack_channels(rows, side.bits, to);
     const int head_dim = int(rows.cols());
     for (int r = 0; r < rows.rows(); ++r, to += code_row_bytes(head_dim, side.bits))
