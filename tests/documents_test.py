@@ -185,6 +185,21 @@ def check_formula(path, blocks, prose):
                 yield number, f"says {f32} and {f16} bytes a token for {cells[0]}; the formula says otherwise"
 
 
+@cache
+def findings():
+    text = "\n".join(path.read_text() for path in (ROOT / "docs/findings").glob("*.json"))
+    numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", text)]
+    return numbers + [100 * n for n in numbers]  # shares are shown in per cent
+
+
+def check_findings(path, blocks, prose):
+    """Decimals of the tables of measured figures, but for those of stretches, which are differences."""
+    for number, line in prose if path.name == "08_findings.md" else []:
+        for claimed, digits in numbers_of(line) if line.startswith("|") and " to " not in line else []:
+            if digits > 1 and not any(round(n, digits) == float(claimed) for n in findings()):
+                yield number, f"says {claimed}, which is not in docs/findings/*.json"
+
+
 def check_exercises(path, blocks, prose):
     words = "no one two three four five six seven eight nine ten eleven twelve".split()
     count = len(re.findall(r"^## \d+\.", (ROOT / "docs/exercises.md").read_text(), re.M))
@@ -212,17 +227,19 @@ class Program:
         words = re.findall(r'"[^"]*"|\S+', command)[1:]
         name = words[0] if len(self.help) > 1 and words else ""
         if name in ("COMMAND", "--version", "--help"):
-            return
+            return []
         if name not in self.help:
-            yield f"kvcache has no command {name}"
-            return
+            return [f"kvcache has no command {name}"]
+        return [f"{problem}: {command}" for problem in self.option_problems(name, words)]
+
+    def option_problems(self, name, words):
         for option, value in zip(words, [*words[1:], ""]):
             option, _, joined = option.partition("=") if option.startswith("--") else (option, "", "")
             if not option.startswith("--"):
                 continue
             described = re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])([^\n]*)", self.help[name])
             if not described:
-                yield f"{Path(command.split()[0]).name} {name} has no option {option}"
+                yield f"{Path(self.path).name} {name} has no option {option}"
                 continue
             choices = re.search(r"\{([\w,]+)\}", described[1])
             if choices and (joined or value) not in choices[1].split(","):
@@ -243,16 +260,29 @@ def commands(blocks, prose):
 
 def check_commands(programs):
     def check(path, blocks, prose):
+        for number, option in quoted(prose):  # that stands alone: some command has it, or a script
+            if re.match(r"--[a-z]", option) and len(programs) == 2:
+                tried = [list(program.option_problems(name, option.split())) for program in programs.values()
+                         for name in program.help]
+                is_of_programs = any(re.search(rf"{option.split()[0]}(?![\w-])", text) for program in programs.values()
+                                     for text in program.help.values())
+                if all(tried) and (is_of_programs or option.split()[0] not in scripts()):
+                    yield number, f"{option}: {min((tried_here[0] for tried_here in tried), key=len)}"
         for number, command in commands(blocks, prose):
             program = programs.get(command.split()[0])
             for problem in program.problems(command) if program else []:
-                yield number, f"{problem}: {command}"
+                yield number, problem
             kvcache = programs.get("kvcache")
             for name in re.findall(r'--cache "?([\w:=,;.-]+)', command) if kvcache else []:
                 model = "smollm2-135m" if "smollm2" in command else "tiny"
                 if name != "none" and not MADE.match(name) and (said := refused(kvcache.path, name, model)):
                     yield number, f"--cache {name}: {said}"
     return check
+
+
+@cache
+def scripts():
+    return "\n".join(path.read_text() for path in files() if path.suffix in (".sh", ".py"))
 
 
 @cache
@@ -272,7 +302,8 @@ def main():
     for name in {"kvcache", "kvcache-visualizer"} - programs.keys():
         print(f"SKIPPED: commands of {name}, which was not given")
     checks = [check_links, check_packages, check_programs]
-    checks_of_today = [check_names, check_lengths, check_figures, check_formula, check_exercises, check_commands(programs)]
+    checks_of_today = [check_names, check_lengths, check_figures, check_formula, check_findings, check_exercises,
+                       check_commands(programs)]
     problems = []
     for path in documents():
         blocks, prose = parts(path.read_text())
