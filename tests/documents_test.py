@@ -244,7 +244,8 @@ class Program:
             choices = re.search(r"\{([\w,]+)\}", described[1])
             if choices and (joined or value) not in choices[1].split(","):
                 yield f"{option} takes {choices[1]}, not {joined or value}"
-            if option == "--panel" and not MADE.match(value) and not re.search(rf"\b{re.escape(value)}\b", " ".join(self.help[name].split())):
+            words_of_help = re.findall(r"[\w-]+", self.help[name])
+            if option == "--panel" and value not in words_of_help and not MADE.match(value):
                 yield f"there is no panel {value}"
 
 
