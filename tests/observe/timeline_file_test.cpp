@@ -414,7 +414,8 @@ TEST_CASE("a timeline that contradicts itself is refused with a sentence") {
   says("/steps/0/seconds", nullptr, "has no 'seconds'");
   says("/steps/0/work/seconds/attention", -0.5, "step 0: attention: -0.5 seconds");
   says("/steps/0/work/multiplications/attention", -5, "step 0: attention is -5; it must be from 0");
-  says("/steps/0/work/keys_reused", -5, "a count of queries or keys is -5");
+  says("/steps/0/work/keys_reused", -5, "step 0: the number of keys reused is -5; it must be from 0 to 0");
+  says("/steps/0/work/keys_computed", -5, "a count of queries or keys is -5");
   says("/steps/0/memory/used_bytes", -1, "'used_bytes' is -1");
   says("/steps/0/memory/copied_bytes", 18446744073709551615u, "what was copied is 18446744073709551615 bytes");
   says("/steps/0/candidates/0/token", 50, "a candidate is 50");

@@ -14,8 +14,8 @@ constexpr bool are_slots(std::int64_t first, std::int64_t count, std::int64_t sl
 
 /// Before rows are written to `first` and on, in a store of `slots`: keys, values [tokens, kv_heads * head_dim].
 /// Errors: another width; slots that are not there, which is what a chunk_limit() that promises too much comes to.
-template <class Matrix>
-void check_write(const char* store, CacheShape shape, int slots, int first, const Matrix& keys, const Matrix& values) {
+template <class Rows>
+void check_write(const char* store, CacheShape shape, int slots, int first, const Rows& keys, const Rows& values) {
   const int row = shape.row_size();
   if (keys.cols() != row || values.cols() != row || keys.rows() != values.rows())
     fail(store, ": keys [", keys.rows(), ", ", keys.cols(), "] and values [", values.rows(), ", ", values.cols(),

@@ -64,7 +64,7 @@ struct Int8Row {
     }
   };
   __device__ static void write(const float* numbers, int head_dim, unsigned char* row) {
-    float largest = 0, spoilt = 0;  // NaN, if any number is NaN or infinite: so is the scale then, and all that is read
+    float largest = 0, spoilt = 0;  // NaN if a number is NaN or infinite: then all is read as NaN
     for (int d = lane(); d < head_dim; d += 32)
       largest = fmaxf(largest, fabsf(numbers[d])), spoilt += numbers[d] * 0.0f;
     largest = warp_max(largest), spoilt = warp_sum(spoilt);

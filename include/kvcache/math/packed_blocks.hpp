@@ -90,10 +90,12 @@ inline Floats load_halves(const std::uint16_t* halves) {
   return Floats(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves))));
 #elif defined(__AVX__) && defined(__F16C__)
   return Floats(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves))));
-#else  // the exponent is shifted into its place, and its bias corrected; infinities become large numbers
+#else  // the exponent is shifted into its place, and its bias corrected; the largest stands for infinity and NaN
   const Ints half = load<Ints>(halves);
   const Floats size = std::bit_cast<Floats>(Ints((half & 0x7fff) << 13)) * 0x1p112f;
-  return std::bit_cast<Floats>(Ints(std::bit_cast<Ints>(size) | ((half & 0x8000) << 16)));
+  Ints bits = std::bit_cast<Ints>(size) | ((half & 0x8000) << 16);
+  simd::where((half & 0x7c00) == 0x7c00, bits) |= 0x7f800000;
+  return std::bit_cast<Floats>(bits);
 #endif
 }
 struct Float16 {

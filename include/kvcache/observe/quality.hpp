@@ -14,8 +14,8 @@
 
 namespace kvcache {
 
-/// How many of the tokens that were appended a cache does not hold any more, as the blocks that attention reads tell it:
-/// so it is known of any policy, whether that tells of evictions or not. The mean over heads and layers.
+/// How many of the tokens that were appended a cache does not hold any more, as the blocks that attention reads tell
+/// it: so it is known of any policy, whether that tells of evictions or not. The mean over heads and layers.
 template <KeyValueCache Cache>
 double forgotten_tokens(const Cache& cache) {
   const OnlyLooking here;
