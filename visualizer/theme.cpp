@@ -108,6 +108,9 @@ const Fonts& fonts() { return loaded; }
 
 void load_fonts() {
   ImFontAtlas& atlas = *ImGui::GetIO().Fonts;
+  // Room for letters of many sizes. When a texture grows, letters move in it, and are rounded to other pixels: then a step
+  // would not look the same from either side.
+  atlas.TexMinWidth = 2048, atlas.TexMinHeight = 1024;
   const auto load = [&](const char* file, bool merged = false) -> ImFont* {
     ImFontConfig config;
     config.MergeMode = merged;  // into the font before

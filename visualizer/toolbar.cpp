@@ -43,16 +43,16 @@ void right_text(View& view, const char* id, std::initializer_list<std::string> w
   ImGui::SetItemTooltip("%s", wordings.begin()->c_str());
 }
 
-/// What the line at the top needs beside its two sliders; where the window is narrow, they are short, or one is left
-/// out.
+/// What the line at the top needs beside its two sliders, the cache's name among it; where the window is narrow, they
+/// are short, or one is left out.
 struct SliderWidths {
   float scrub = 12, speed = 5;  // in em; 0: left out
 };
-SliderWidths slider_widths() {
+SliderWidths slider_widths(float name) {
   const float icons = 5 * (ImGui::GetFrameHeight() * 1.35f + ImGui::GetStyle().ItemSpacing.x);
   const float words = ImGui::CalcTextSize("Step000Run ...?").x + 4 * ImGui::GetStyle().FramePadding.x + 5 * em();
   const float speed = ImGui::CalcTextSize("Speed00.0/s").x + 7 * em();
-  const float room = (ImGui::GetContentRegionAvail().x - icons - words) / em();
+  const float room = (ImGui::GetContentRegionAvail().x - icons - words - std::min(name, 14 * em())) / em();
   if (room - speed / em() < 6) return {std::clamp(room, 2.f, 12.f), 0};
   return {std::clamp(room - speed / em(), 6.f, 12.f), 5};
 }
@@ -65,7 +65,9 @@ void draw_toolbar(const Session& session, View& view) {
   ImGui::PushStyleColor(ImGuiCol_WindowBg, theme().ground);
   if (ImGui::BeginViewportSideBar("##toolbar", ImGui::GetMainViewport(), ImGuiDir_Up, ImGui::GetFrameHeight() + em(),
                                   bar_flags)) {
-    const SliderWidths sliders = slider_widths();
+    const TimelineAbout& about = session.timeline().about();
+    const std::string cache = about.use_cache ? about.cache : "no cache";
+    const SliderWidths sliders = slider_widths(ImGui::CalcTextSize(cache.c_str()).x + em());
     if (icon_button(view, "start", Icon::start, "To the prompt (Home)", false, view.step > 0))
       go_to_step(session, view, 0);
     ImGui::SameLine();
@@ -93,8 +95,6 @@ void draw_toolbar(const Session& session, View& view) {
       view.show_settings = !view.show_settings;
     ImGui::SameLine();
     if (button(view, "help", "?", "Keys (?)", view.show_help)) view.show_help = !view.show_help;
-    const TimelineAbout& about = session.timeline().about();
-    const std::string cache = about.use_cache ? about.cache : "no cache";
     const std::string model = fmt::format("{}{}{}", about.model, about.random_weights ? " (RANDOM weights)" : "",
                                           about.device.empty() ? "" : "  ·  " + about.device);
     right_text(view, "run-in-words",
@@ -115,7 +115,9 @@ void draw_status_bar(const Session& session, View& view) {
     const Timeline& timeline = session.timeline();
     if (timeline.steps() > 0) {
       const StepRecord& step = timeline.step(view.step);
-      const std::string brief = fmt::format("{} tokens   ·   cache {}", timeline.length_after(view.step),
+      const TimelineAbout& about = timeline.about();
+      const std::string brief = fmt::format("{} tokens   ·   {}: {}", timeline.length_after(view.step),
+                                            about.use_cache ? cut_to_fit(about.cache, 16 * em()) : "no cache",
                                             readable_bytes(double(step.memory.used_bytes)));
       std::string text = brief;
       if (view.step < session.comparison().steps()) {
@@ -127,7 +129,9 @@ void draw_status_bar(const Session& session, View& view) {
       muted(ImGui::CalcTextSize(text.c_str()).x <= ImGui::GetContentRegionAvail().x ? text : brief);
     }
     const Progress& progress = session.progress();
-    if (!progress.what.empty()) {
+    if (view.recording_gif || !view.message.empty()) {
+      right_text(view, "message", {view.recording_gif ? "recording a GIF: Ctrl + G ends it" : view.message});
+    } else if (!progress.what.empty()) {
       const std::string what = progress.what + " ...";
       const float bar = em() * 8, width = ImGui::CalcTextSize(what.c_str()).x + bar + em();
       if (begin_right(width)) {
@@ -136,8 +140,6 @@ void draw_status_bar(const Session& session, View& view) {
         ImGui::ProgressBar(progress.total > 0 ? float(progress.done) / float(progress.total) : -float(ImGui::GetTime()),
                            {bar, em()}, "");
       }
-    } else if (view.recording_gif || !view.message.empty()) {
-      right_text(view, "message", {view.recording_gif ? "recording a GIF: Ctrl + G ends it" : view.message});
     } else {
       right_text(view, "hint", {"Space step   Backspace back   P play   1-9 panels   ? help", "? help", ""});
     }

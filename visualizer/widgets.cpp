@@ -15,18 +15,20 @@ namespace kvcache::visualizer {
 namespace {
 
 constexpr float badge_text = text_size * 0.66f;
+constexpr const char* badge_names[] = {"MEASURED", "COMPUTED", "SIMULATED"};
 
 }  // namespace
 
 float badge_width() {
   const float size = badge_text * ImGui::GetStyle().FontScaleMain;
-  return fonts().bold->CalcTextSizeA(size, FLT_MAX, 0, "COMPUTED").x + 0.9f * size;
+  float widest = 0;
+  for (const char* name : badge_names) widest = std::max(widest, fonts().bold->CalcTextSizeA(size, FLT_MAX, 0, name).x);
+  return widest + 0.9f * size;
 }
 
 void badge(Source source, const char* what) {
-  const char* names[] = {"MEASURED", "COMPUTED", "SIMULATED"};
   const ImU32 colours[] = {theme().decoded, theme().accent, theme().moved};
-  const char* name = names[int(source)];
+  const char* name = badge_names[int(source)];
   ImGui::PushFont(fonts().bold, badge_text);
   const ImVec2 text = ImGui::CalcTextSize(name), size{text.x + 0.9f * em(), text.y + 0.32f * em()};
   ImGui::Dummy(size);

@@ -349,11 +349,12 @@ TEST_CASE("a picture is of the panels, not of the dialog it was asked for in; an
   const auto frames = [&] {
     for (int i = 0; i < 4; ++i) user.window.frame(), capture.after_render(user.session, user.view);
   };
-  user.view.show_settings = user.view.show_help = true;
-  user.session.show_error("an error over the panels");
+  user.view.show_settings = true;
   frames();
   user.click("save-png");
   CHECK(user.view.save == "png");
+  user.view.show_help = true;
+  user.session.show_error("an error over the panels");
   frames();
   CHECK(user.view.show_settings);
   CHECK_FALSE(user.view.hides_dialogs);

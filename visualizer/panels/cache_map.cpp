@@ -335,18 +335,25 @@ void draw_row_labels(const Map& map) {
 
 std::string value_in_words(const Map& map, int row, int position) {
   const float value = value_of(map, row, position);
+  const ModelConfig& c = map.scene.config();
+  const int kv_heads = map.shows_heads ? 1 : c.kv_heads, q_heads = kv_heads * c.q_heads / c.kv_heads;  // of the cell
+  const auto of_heads = [](const char* how, int heads) {
+    return heads > 1 ? fmt::format(", {} of {} heads", how, heads) : "";
+  };
   switch (map.view.map_colour) {
     case MapColour::state:
       return {};
     case MapColour::age:
       return fmt::format("age: {} steps", int(value));
     case MapColour::attention:
-      return value == unknown ? "attention: not recorded for this layer"
-                              : fmt::format("attention from the newest query: {:.4f}", value);
+      return value == unknown
+                 ? "attention: not recorded for this layer"
+                 : fmt::format("attention from the newest query: {:.4f}{}", value, of_heads("sum", q_heads));
     case MapColour::key_norm:
       break;
   }
-  return value == unknown ? "norm of the key: not recorded" : fmt::format("norm of the key: {}", short_number(value));
+  return value == unknown ? "norm of the key: not recorded"
+                          : fmt::format("norm of the key: {}{}", short_number(value), of_heads("mean", kv_heads));
 }
 
 /// Its rows are not the numbers that it was given.
@@ -475,8 +482,9 @@ void draw_buttons(View& view, float size) {
   choose("map-state", "state", MapColour::state, "Colour: prompt, decoded, newest or reserved");
   choose("map-age", "age", MapColour::age, "Colour: steps since the token was computed");
   choose("map-attention", "attention", MapColour::attention,
-         "Colour: the weight that the newest query gives to each token");
-  choose("map-norm", "norm", MapColour::key_norm, "Colour: the length (L2 norm) of each key");
+         "Colour: the weight that the newest query gives to each token, summed over the heads of the cell");
+  choose("map-norm", "norm", MapColour::key_norm,
+         "Colour: the length (L2 norm) of each key; of several heads, their mean");
   ImGui::SameLine(0, em() * 0.6f);
   if (button(view, "map-heads", view.map_heads ? "heads" : "layers",
              "Rows are layers, or the kv heads of the layer that is looked at; click to change"))

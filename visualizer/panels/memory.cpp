@@ -153,7 +153,7 @@ void draw_rows(const std::vector<Row>& rows, double full, float height) {
 
 std::string heads_in_words(const ModelConfig& c) {
   const char* kind = c.kv_heads == c.q_heads ? "MHA" : c.kv_heads == 1 ? "MQA" : "GQA";
-  return fmt::format("{}: {} query heads share {}. Computed:", kind, c.q_heads,
+  return fmt::format("{}: {} query heads share {}. By the formula:", kind, c.q_heads,
                      c.kv_heads == 1 ? "1 kv head" : fmt::format("{} kv heads", c.kv_heads));
 }
 

@@ -170,7 +170,8 @@ void draw_column(const Scene& scene, const Side& side, const Grid& grid, Column 
   }
 }
 
-void draw_headers(const Side& side, const Grid& grid) {
+/// Where layers differ, the title says which one is drawn.
+void draw_headers(const Scene& scene, const View& view, const Side& side, const Grid& grid) {
   ImDrawList* draw = ImGui::GetWindowDrawList();
   const float header = em() * 0.95f, header_y = grid.at.y - header * 1.25f;
   const bool words = grid.cell > em() * 4.6f;
@@ -182,7 +183,7 @@ void draw_headers(const Side& side, const Grid& grid) {
                   label);
   }
   std::string title = side.with_cache ? "with the cache" : "without";
-  if (side.is_run) title += " · this run";
+  if (side.is_run) title += scene.layers_are_alike() ? " · this run" : fmt::format(" · layer {}", view.layer);
   // It may reach over the row labels at its left, or into the gap at its right.
   const float wide = fonts().bold->CalcTextSizeA(em(), FLT_MAX, 0, title.c_str()).x;
   const float room = grid.size.x + (grid.labels > 0 ? grid.labels : em());
@@ -215,7 +216,7 @@ void watch_rows(const Scene& scene, View& view, const Side& side, const Grid& gr
 }
 
 void draw_grid(const Scene& scene, View& view, const Side& side, const Grid& grid) {
-  draw_headers(side, grid);
+  draw_headers(scene, view, side, grid);
   ImDrawList* draw = ImGui::GetWindowDrawList();
   if (side.is_known) {
     for (const Column column : {query, key, value}) draw_column(scene, side, grid, column, view.layer);
