@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "fallback_fonts.hpp"
+#include "font_files.hpp"
 
 namespace kvcache::visualizer {
 namespace {
@@ -108,16 +108,13 @@ const Fonts& fonts() { return loaded; }
 
 void load_fonts() {
   ImFontAtlas& atlas = *ImGui::GetIO().Fonts;
-  // Room for letters of many sizes. When a texture grows, letters move in it, and are rounded to other pixels: then a step
-  // would not look the same from either side.
+  // Room for letters of many sizes. When a texture grows, letters move in it, and are rounded to other pixels: then a
+  // step would not look the same from either side.
   atlas.TexMinWidth = 2048, atlas.TexMinHeight = 1024;
   const auto load = [&](const char* file, bool merged = false) -> ImFont* {
-    ImFontConfig config;
-    config.MergeMode = merged;  // into the font before
     for (const char* folder :
          {"/usr/share/fonts/truetype/dejavu/", "/usr/share/fonts/TTF/", "/usr/share/fonts/dejavu/", "/Library/Fonts/"})
-      if (const std::string path = std::string(folder) + file; std::filesystem::exists(path))  // ImGui asserts it
-        return atlas.AddFontFromFileTTF(path.c_str(), 0, &config);
+      if (ImFont* font = add_font(atlas, std::string(folder) + file, merged)) return font;
     return nullptr;
   };
   // What a font lacks is looked for in those merged into it, in their order: so all three draw the same characters.

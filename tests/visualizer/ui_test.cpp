@@ -3,10 +3,11 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <span>
 
 #include "export/capture.hpp"
 #include "export/tables.hpp"
-#include "fallback_fonts.hpp"
+#include "font_files.hpp"
 #include "kvcache/cache/cache_names.hpp"
 #include "kvcache/core/random.hpp"
 #include "panels/panels.hpp"
@@ -257,9 +258,14 @@ TEST_CASE("a cache with options, and another text that shares its pages, are cho
 }
 
 TEST_CASE("every control of the settings stands within their window, at every size") {
-  for (const auto& [width, height, scale] : {std::tuple{1280, 720, 1.f}, {1280, 720, 1.5f}, {640, 360, 1.f}}) {
+  struct Size {
+    int width, height;
+    float scale;
+  };
+  for (const Size& size : {Size{1280, 720, 1}, {1280, 720, 1.5f}, {640, 360, 1}}) {
+    const int width = size.width, height = size.height;
     User user(short_run(), width, height);
-    user.view.ui_scale = scale, user.view.show_settings = true;
+    user.view.ui_scale = size.scale, user.view.show_settings = true;
     user.view.draft.cache = "paged";
     user.window.settle();
     const ImGuiWindow* window = ImGui::FindWindowByName("Another run");
@@ -279,7 +285,9 @@ TEST_CASE("every control of the settings stands within their window, at every si
 }
 
 TEST_CASE("the line at the top always names the cache, and leaves room for its buttons") {
-  for (const auto& [width, scale] : {std::pair{1280, 1.f}, {1280, 1.5f}, {800, 1.f}, {640, 1.f}}) {
+  for (const auto& size : {std::pair{1280, 1.f}, {1280, 1.5f}, {800, 1.f}, {640, 1.f}}) {
+    const int width = size.first;
+    const float scale = size.second;
     Choice choice = short_run();
     choice.cache = "layers:0-2=growing:format=int8;rest=window:sinks=2,recent=6,format=int4,positions=shifted";
     User user(choice, width, 720);
@@ -411,6 +419,23 @@ TEST_CASE("fonts for other scripts are found by their names, the preferred one f
   const std::vector<fs::path> folders{folder.path / "a", folder.path / "missing", folder.path / "b"};
   CHECK(find_fallback_fonts(folders) ==
         std::vector<fs::path>{folder.path / "b/NotoSansCJK-Regular.ttc", folder.path / "a/Loma.ttf"});
+}
+
+TEST_CASE("a font file that was cut off is not read") {
+  const std::filesystem::path path = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf";
+  const std::string whole = content(path);
+  if (whole.empty()) {
+    MESSAGE("skipped: there is no " << path.string());
+    return;
+  }
+  CHECK(is_whole_font(std::as_bytes(std::span(whole))));
+  for (std::size_t size = 0; size < whole.size(); size += size < 2000 ? 1 : 4999)
+    CHECK_FALSE(is_whole_font(std::as_bytes(std::span(whole).first(size))));
+  const User user;
+  const TemporaryFolder folder;
+  std::ofstream(folder.path / "half.ttf", std::ios::binary) << whole.substr(0, whole.size() / 2);
+  CHECK(add_font(*ImGui::GetIO().Fonts, folder.path / "half.ttf", true) == nullptr);
+  CHECK(add_font(*ImGui::GetIO().Fonts, folder.path / "none.ttf", true) == nullptr);
 }
 
 TEST_CASE("typing into a field is no shortcut") {

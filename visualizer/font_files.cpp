@@ -1,6 +1,8 @@
-#include "fallback_fonts.hpp"
+#include "font_files.hpp"
 
+#include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <map>
 #include <string>
 #include <system_error>
@@ -67,16 +69,12 @@ std::map<std::string, fs::path> files_in(std::span<const fs::path> folders) {
   return files;
 }
 
-/// A font stays mapped as long as the program runs: atlases read it glyph by glyph.
-void merge(ImFontAtlas& atlas, const fs::path& path) {
-  static std::map<fs::path, MappedFile> mapped;
-  auto found = mapped.find(path);
-  if (found == mapped.end()) found = mapped.emplace(path, MappedFile(path)).first;
-  const std::span<const std::byte> bytes = found->second.bytes();
-  ImFontConfig config;
-  config.MergeMode = true;
-  config.FontDataOwnedByAtlas = false;
-  atlas.AddFontFromMemoryTTF(const_cast<std::byte*>(bytes.data()), int(bytes.size()), 0, &config);
+/// A number of so many bytes, the highest first; beyond the end: the largest there is.
+std::uint64_t number_at(std::span<const std::byte> file, std::uint64_t at, std::size_t bytes) {
+  if (at > file.size() || file.size() - at < bytes) return UINT32_MAX;
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < bytes; ++i) number = number << 8 | std::to_integer<std::uint64_t>(file[at + i]);
+  return number;
 }
 
 }  // namespace
@@ -93,16 +91,45 @@ std::vector<fs::path> find_fallback_fonts(std::span<const fs::path> folders) {
   return fonts;
 }
 
-void merge_fallback_fonts(ImFontAtlas& atlas) {
-  static const std::vector<fs::path> fonts = find_fallback_fonts(usual_folders());
-  // A file that is no font is refused by ImGui with an assertion, unless it is told to go on.
+bool is_whole_font(std::span<const std::byte> file) {
+  const bool is_collection = number_at(file, 0, 4) == 0x74746366;  // "ttcf": the first font of several
+  const std::uint64_t font = is_collection ? number_at(file, 12, 4) : 0, tables = number_at(file, font + 4, 2);
+  int needed = 0;
+  for (std::uint64_t i = 0; i < tables; ++i) {
+    const std::uint64_t entry = font + 12 + 16 * i, name = number_at(file, entry, 4);
+    if (number_at(file, entry + 8, 4) + number_at(file, entry + 12, 4) > file.size()) return false;
+    constexpr std::uint64_t cmap = 0x636D6170, head = 0x68656164, hhea = 0x68686561, hmtx = 0x686D7478,
+                            maxp = 0x6D617870;  // their names, as numbers
+    for (const std::uint64_t wanted : {cmap, head, hhea, hmtx, maxp}) needed += name == wanted;
+  }
+  return needed == 5;
+}
+
+/// A font stays mapped as long as the program runs: atlases read it glyph by glyph.
+ImFont* add_font(ImFontAtlas& atlas, const fs::path& path, bool merged) {
+  static std::map<fs::path, MappedFile> mapped;
+  auto found = mapped.find(path);
+  try {
+    if (found == mapped.end()) found = mapped.emplace(path, MappedFile(path)).first;
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+  const std::span<const std::byte> bytes = found->second.bytes();
+  if (!is_whole_font(bytes)) return nullptr;
+  ImFontConfig config;
+  config.MergeMode = merged;
+  config.FontDataOwnedByAtlas = false;
+  // What ImGui cannot read it refuses with an assertion, unless it is told to go on.
   ImGuiIO& io = ImGui::GetIO();
   const bool asserts = std::exchange(io.ConfigErrorRecoveryEnableAssert, false);
-  for (const fs::path& font : fonts) try {
-      merge(atlas, font);
-    } catch (const std::exception&) {  // it cannot be read: another may have the characters
-    }
+  ImFont* font = atlas.AddFontFromMemoryTTF(const_cast<std::byte*>(bytes.data()), int(bytes.size()), 0, &config);
   io.ConfigErrorRecoveryEnableAssert = asserts;
+  return font;
+}
+
+void merge_fallback_fonts(ImFontAtlas& atlas) {
+  static const std::vector<fs::path> fonts = find_fallback_fonts(usual_folders());
+  for (const fs::path& font : fonts) add_font(atlas, font, /*merged*/ true);
 }
 
 }  // namespace kvcache::visualizer
