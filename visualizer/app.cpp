@@ -1,7 +1,9 @@
 #include "app.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "guarded.hpp"
 #include "panels/panels.hpp"
 #include "theme.hpp"
 #include "widgets.hpp"
@@ -59,10 +61,7 @@ void draw_panel(int index, const Scene& scene, View& view) {
   if (view.focus == index || comes_to_front) ImGui::SetNextWindowFocus();
   if (view.focus == index) view.focus = -1;
   if (ImGui::Begin(panel.title)) {
-    if (scene.timeline.steps() > 0)
-      panel.draw(scene, view);
-    else
-      muted(scene.progress.what.empty() ? "Nothing to show yet." : scene.progress.what + " ...");
+    draw_contents(panel, scene, view);
     if (view.record_marks)
       view.marks[panel.name] = {
           ImGui::GetWindowPos(),
@@ -74,16 +73,16 @@ void draw_panel(int index, const Scene& scene, View& view) {
 /// For the back of the room: the narration, and one panel as large as the window.
 void draw_presenter(const Scene& scene, View& view) {
   const ImGuiViewport& viewport = *ImGui::GetMainViewport();
-  const float top = view.presented == 0 ? 0 : viewport.WorkSize.y * 0.2f;
+  const float height = viewport.WorkSize.y;
+  const float top = view.presented == 0 ? 0 : std::max(height * 0.2f, std::min(height * 0.4f, em() * 7));
   const auto draw_at = [&](int index, float y, float height) {
     ImGui::SetNextWindowPos({viewport.WorkPos.x, viewport.WorkPos.y + y});
     ImGui::SetNextWindowSize({viewport.WorkSize.x, height});
     const Panel& panel = panels[std::size_t(index)];
     if (ImGui::Begin((std::string(panel.title) + "##presented").c_str(), nullptr,
                      ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoDocking |
-                         ImGuiWindowFlags_NoBringToFrontOnFocus)) {
-      if (scene.timeline.steps() > 0) panel.draw(scene, view);
-    }
+                         ImGuiWindowFlags_NoBringToFrontOnFocus))
+      draw_contents(panel, scene, view);
     ImGui::End();
   };
   if (top > 0) draw_at(0, 0, top);
@@ -91,22 +90,34 @@ void draw_presenter(const Scene& scene, View& view) {
 }
 
 void carry_out(Session& session, View& view) {
-  if (view.start) {
-    session.start(*view.start);
-    view.start.reset();
+  try {
+    if (const auto start = std::exchange(view.start, {})) session.start(*start);
+    if (const auto open = std::exchange(view.open, {})) session.open(*open);
+    session.want_layer(view.layer);
+  } catch (const std::exception& error) {
+    session.show_error(error.what());
   }
-  if (view.open) {
-    try {
-      session.open(*view.open);
-    } catch (const std::exception& error) {
-      session.show_error(error.what());
-    }
-    view.open.reset();
-  }
-  session.want_layer(view.layer);
 }
 
 }  // namespace
+
+void draw_contents(const Panel& panel, const Scene& scene, View& view) {
+  if (scene.timeline.steps() == 0)
+    return muted(scene.progress.what.empty() ? "Nothing to show yet." : scene.progress.what + " ...");
+  const ImVec2 corner = ImGui::GetCursorScreenPos();
+  const std::string wrong = guarded([&] { panel.draw(scene, view); });
+  if (wrong.empty()) return;
+  ImGui::SetCursorScreenPos(corner);  // over what was drawn of it
+  ImGui::PushStyleColor(ImGuiCol_ChildBg, theme().panel);
+  if (ImGui::BeginChild("what went wrong", ImGui::GetContentRegionAvail())) {
+    ImGui::PushStyleColor(ImGuiCol_Text, theme().error);
+    wrapped("This panel cannot be drawn: " + wrong);
+    ImGui::PopStyleColor();
+    if (view.record_marks) view.marks[std::string("wrong-") + panel.name] = {corner, ImGui::GetItemRectMax()};
+  }
+  ImGui::EndChild();
+  ImGui::PopStyleColor();
+}
 
 void drop_file(View& view, const std::string& path) {
   if (path.ends_with(".safetensors")) {
@@ -141,8 +152,8 @@ void draw_app(Session& session, View& view) {
 
   draw_toolbar(session, view);
   draw_status_bar(session, view);
-  const Scene scene{session.choice(),   session.timeline(), session.comparison(),
-                    session.progress(), view.step,          session.can_record()};
+  const Scene scene{session.choice(), session.timeline(),   session.comparison(),  session.progress(),
+                    view.step,        session.can_record(), session.will_compare()};
   const int hovered_before = view.hovered_position;
   view.hovered_position = -1;
   view.highlighted_position = hovered_before;  // what the mouse was over in the last frame, in any panel

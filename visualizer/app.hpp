@@ -1,6 +1,7 @@
 // One frame of the program: toolbar, status line, panels, keys. It needs ImGui and ImPlot, but no window system.
 #pragma once
 
+#include "panels/panels.hpp"
 #include "session.hpp"
 #include "view.hpp"
 
@@ -10,6 +11,9 @@ namespace kvcache::visualizer {
 void apply_looks(View& view);
 /// Between ImGui::NewFrame and ImGui::Render. Plays, draws, and passes on what the user asked for.
 void draw_app(Session& session, View& view);
+
+/// The inside of a panel. What goes wrong in it is a sentence in its place, and the window goes on.
+void draw_contents(const Panel& panel, const Scene& scene, View& view);
 
 // The pieces of it, each in a file of its own.
 void draw_toolbar(const Session& session, View& view);

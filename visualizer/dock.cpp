@@ -1,6 +1,7 @@
 // Where the panels stand at first. The only file beside pixel_picture.cpp that needs ImGui's internals.
 #include <imgui_internal.h>  // DockBuilder
 
+#include <algorithm>
 #include <array>
 
 #include "app.hpp"
@@ -18,12 +19,17 @@ ImGuiID split(ImGuiID node, ImGuiDir direction, float part, ImGuiID& rest) {
 
 using Places = std::array<ImGuiID, panels.size()>;  // the node of each panel
 
+/// The main sentence has room for its lines in a size that can be read, however large letters are.
+float part_of_narration(float usual) {
+  return std::clamp(8.2f * em() / ImGui::GetMainViewport()->WorkSize.y, usual, 0.4f);
+}
+
 /// What belongs together on one screen: the text and the cache at the left, the inside and the figures in tabs.
 Places tabbed_layout(ImGuiID rest) {
   const ImGuiID right = split(rest, ImGuiDir_Right, 0.37f, rest);
   ImGuiID right_bottom = right;
   const ImGuiID right_top = split(right_bottom, ImGuiDir_Up, 0.56f, right_bottom);
-  const ImGuiID narration = split(rest, ImGuiDir_Up, 0.16f, rest);
+  const ImGuiID narration = split(rest, ImGuiDir_Up, part_of_narration(0.16f), rest);
   const ImGuiID tokens = split(rest, ImGuiDir_Up, 0.21f, rest);
   const ImGuiID work = split(rest, ImGuiDir_Up, 0.5f, rest);
   return {narration, tokens, work, rest, right_top, right_top, right_bottom, right_bottom, right_bottom};
@@ -32,7 +38,7 @@ Places tabbed_layout(ImGuiID rest) {
 /// Where little fits: what happens, and all else in tabs.
 Places small_layout(ImGuiID rest) {
   Places places;
-  const ImGuiID narration = split(rest, ImGuiDir_Up, 0.28f, rest);
+  const ImGuiID narration = split(rest, ImGuiDir_Up, part_of_narration(0.28f), rest);
   places.fill(rest);
   places[0] = narration;
   return places;

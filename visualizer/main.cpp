@@ -59,7 +59,7 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--seed", a.choice.sampling.seed, "of the sampling")->capture_default_str();
   app.add_option("--repeats", a.choice.repeats, "how often the run is timed with and without the cache; 0: never")
       ->capture_default_str();
-  app.add_option("--step", a.step, "the token of the text to show, from 1; for a GIF a range, such as 5-30")
+  app.add_option("--step", a.step, "show the step after which so many tokens are read; for a GIF a range, such as 5-30")
       ->default_str("5, or the first after the prompt");
   app.add_option("--panel", a.exported.panel,
                  "show one panel large: narration, tokens, work, cache-map, inside, "

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "theme.hpp"
+
 namespace kvcache::visualizer {
 namespace {
 
@@ -27,6 +29,7 @@ PixelPicture::~PixelPicture() {
 }
 
 void PixelPicture::draw(ImVec2 at, ImVec2 size, std::uint64_t key, const Paint& paint) {
+  key = key_of(key, theme().panel, theme().text);  // colours are the theme's in use, which is not yet the one chosen
   const int width = int(size.x), height = int(size.y);
   if (width < 1 || height < 1) return;
   const bool is_new = !texture_ || texture_->Width < width || texture_->Height < height;

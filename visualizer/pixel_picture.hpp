@@ -21,7 +21,7 @@ class PixelPicture {
   using Paint = std::function<void(std::span<ImU32> pixels, int width, int height)>;
 
   /// Draws into the window's draw list with the top left corner at `at`. paint is called only if the key or the size
-  /// differ from the last call's: let the key tell all that the picture depends on.
+  /// differ from the last call's, or the theme does: let the key tell all else that the picture depends on.
   void draw(ImVec2 at, ImVec2 size, std::uint64_t key, const Paint& paint);
 
  private:

@@ -96,6 +96,9 @@ void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> t
     ComparedDecoding<float, Cache, Cache, Model> compared(path.model, path.cache(choice.cache, length),
                                                           path.cache("growing", length), std::move(text), prompt_length,
                                                           choice.repeats, choice.sampling);
+    hand_over(channel, [&](Handed& handed) {
+      handed.progress = {"timing with and without the cache", 0, compared.total_steps()};
+    });
     for (int done = 0; !compared.done() && !stop.stop_requested();) {
       if (channel.hold) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));

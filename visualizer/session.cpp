@@ -4,6 +4,7 @@
 #include <list>
 #include <utility>
 
+#include "kvcache/core/check.hpp"
 #include "kvcache/observe/timeline_file.hpp"
 #include "run.hpp"
 
@@ -66,6 +67,16 @@ struct Session::State {
     retired.push_back(std::move(*job));
     job.reset();
   }
+  /// Errors: no thread can be started.
+  void begin(std::optional<Job>& job, auto run) {
+    try {
+      job.emplace().begin(std::move(run));
+    } catch (const std::exception& error) {
+      job.reset();
+      progress = {};
+      fail("another thread is needed, and none can be started: ", error.what(), "; end other programs first");
+    }
+  }
   bool take_run();
   bool take_trace();
 };
@@ -81,8 +92,8 @@ void Session::start(const Choice& choice) {
   s.run_is_shown = false;
   s.error.clear();
   s.progress = {"reading " + choice.model, 0, 0};
-  s.run.emplace().begin(
-      [choice, model = s.model](Channel& channel, std::stop_token stop) { run(choice, model, channel, stop); });
+  s.begin(s.run,
+          [choice, model = s.model](Channel& channel, std::stop_token stop) { run(choice, model, channel, stop); });
 }
 
 void Session::want_layer(int layer) {
@@ -94,10 +105,10 @@ void Session::want_layer(int layer) {
   if (s.progress.what == "decoding") return;  // the steps to be repeated are not all there yet
   s.retire(s.trace);
   s.traced_layer = layer;
-  if (s.run) s.run->channel->hold = true;
-  s.trace.emplace().begin([choice = s.choice, model = s.model, layer](Channel& channel, std::stop_token stop) {
+  s.begin(s.trace, [choice = s.choice, model = s.model, layer](Channel& channel, std::stop_token stop) {
     record_layer(choice, model, layer, channel, stop);
   });
+  if (s.run) s.run->channel->hold = true;
 }
 
 void Session::open(const std::string& path) {
@@ -107,6 +118,7 @@ void Session::open(const std::string& path) {
   s.timeline = std::move(saved.timeline);
   s.comparison = std::move(saved.comparison);
   s.progress = {};
+  s.error.clear();         // of what was tried before
   s.run_is_shown = false;  // there is no model to record more of it
   ++s.run_number;
 }
@@ -170,6 +182,9 @@ const Progress& Session::progress() const { return state_->progress; }
 const std::string& Session::error() const { return state_->error; }
 void Session::show_error(std::string sentence) { state_->error = std::move(sentence); }
 void Session::dismiss_error() { state_->error.clear(); }
+bool Session::will_compare() const {
+  return state_->run && state_->run_is_shown && !state_->run->finished() && state_->choice.repeats > 0;
+}
 bool Session::can_record() const { return state_->run_is_shown && state_->model != nullptr; }
 int Session::run_number() const { return state_->run_number; }
 

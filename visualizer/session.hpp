@@ -41,6 +41,8 @@ class Session {
   void dismiss_error();
   /// How many runs have been shown so far: changes when a new one is.
   int run_number() const;
+  /// The run that is shown goes on, and its steps will be done both ways, or are being.
+  bool will_compare() const;
   /// The model is there: false for a run that was opened from a file.
   bool can_record() const;
   /// The pieces of a text, by the tokenizer of the model in use. Empty if there is none.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "app.hpp"
 #include "kvcache/cache/cache_names.hpp"
@@ -35,22 +36,44 @@ bool text_field(View& view, const char* id, const char* label, std::string& text
   return changed;
 }
 
+/// Goes on in the line if so much still fits; else in a new one, under what stands beside the label.
+void next_in_row(float width, bool is_first) {
+  if (is_first) return;
+  const float right = ImGui::GetCursorScreenPos().x + ImGui::GetContentRegionAvail().x;
+  if (ImGui::GetItemRectMax().x + ImGui::GetStyle().ItemSpacing.x + width <= right)
+    ImGui::SameLine();
+  else
+    ImGui::SetCursorPosX(em() * 7);
+}
+
 void labelled(const char* label) {
   ImGui::AlignTextToFramePadding();
   muted(label);
   ImGui::SameLine(em() * 7);
 }
 
+/// A button in a row of them; it begins a new line, below the first one, where it would be cut off.
+bool button_in_row(View& view, const char* id, const char* label, const char* tip, bool selected, bool is_first) {
+  const float width = ImGui::CalcTextSize(label).x + 2 * ImGui::GetStyle().FramePadding.x;
+  next_in_row(width, is_first);
+  return button(view, id, label, tip, selected);
+}
+
+void muted_and_wrapped(const std::string& text) {
+  ImGui::PushStyleColor(ImGuiCol_Text, theme().muted);
+  wrapped(text);
+  ImGui::PopStyleColor();
+}
+
 void choose_model(View& view) {
   text_field(view, "model", "Model", view.draft.model);
   ImGui::SetCursorPosX(em() * 7);
-  for (const char* name : {"tiny", "tiny-mha", "tiny-mqa", "smollm2", "shape:gpt2-medium"}) {
-    if (button(view, name, name, "Use this one", view.draft.model == name)) view.draft.model = name;
-    ImGui::SameLine();
-  }
-  ImGui::NewLine();
+  bool is_first = true;
+  for (const char* name : {"tiny", "tiny-mha", "tiny-mqa", "smollm2", "shape:gpt2-medium"})
+    if (button_in_row(view, name, name, "Use this one", view.draft.model == name, std::exchange(is_first, false)))
+      view.draft.model = name;
   ImGui::SetCursorPosX(em() * 7);
-  muted("A name, or the path of a Hugging Face folder or a GGUF file; shape:NAME has random weights.");
+  muted_and_wrapped("A name, or the path of a Hugging Face folder or a GGUF file; shape:NAME has random weights.");
 }
 
 void choose_prompt(const Session& session, View& view) {
@@ -60,22 +83,24 @@ void choose_prompt(const Session& session, View& view) {
     const std::vector<TokenPiece> pieces = session.tokenise(view.draft.prompt);
     std::string shown = fmt::format("{} tokens:", pieces.size());
     for (std::size_t i = 0; i < std::min<std::size_t>(12, pieces.size()); ++i) shown += "  " + visible(pieces[i].bytes);
-    muted(pieces.empty()       ? "no tokenizer: the prompt is made of random ids"
-          : pieces.size() > 12 ? shown + " ..."
-                               : shown);
+    muted_and_wrapped(pieces.empty()       ? "no tokenizer: the prompt is made of random ids"
+                      : pieces.size() > 12 ? shown + " ..."
+                                           : shown);
   } catch (const std::exception& error) {
-    muted(error.what());
+    muted_and_wrapped(error.what());
   }
 }
 
 void choose_cache(View& view) {
   labelled("Cache");
   ImGui::BeginDisabled(!view.draft.use_cache);
-  for (const CacheName& cache : cache_names) {
-    if (button(view, cache.name, cache.name, cache.what, view.draft.cache == cache.name)) view.draft.cache = cache.name;
-    ImGui::SameLine();
-  }
+  bool is_first = true;
+  for (const CacheName& cache : cache_names)
+    if (button_in_row(view, cache.name, cache.name, cache.what, view.draft.cache == cache.name,
+                      std::exchange(is_first, false)))
+      view.draft.cache = cache.name;
   ImGui::EndDisabled();
+  next_in_row(ImGui::CalcTextSize("use it").x + ImGui::GetFrameHeight() + ImGui::GetStyle().ItemInnerSpacing.x, false);
   ImGui::Checkbox("use it", &view.draft.use_cache);
   mark(view, "use-cache");
   ImGui::SetItemTooltip("Without: the cache is cleared before each step, and every token is computed again.");
@@ -124,10 +149,12 @@ void choose_sampling(View& view) {
 }  // namespace
 
 void draw_settings(const Session& session, View& view) {
-  if (!view.show_settings) return;
+  if (!view.show_settings || view.hides_dialogs) return;
   const ImGuiViewport& viewport = *ImGui::GetMainViewport();
   ImGui::SetNextWindowPos(viewport.GetCenter(), ImGuiCond_Appearing, {0.5f, 0.5f});
-  ImGui::SetNextWindowSize({std::min(em() * 40, viewport.WorkSize.x), 0}, ImGuiCond_Always);
+  const float width = std::min(em() * 40, viewport.WorkSize.x);
+  ImGui::SetNextWindowSize({width, 0}, ImGuiCond_Always);
+  ImGui::SetNextWindowSizeConstraints({width, 0}, {width, viewport.WorkSize.y});  // it scrolls where it is too high
   if (ImGui::Begin("Another run", &view.show_settings,
                    ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoResize)) {
     choose_model(view);
@@ -143,39 +170,55 @@ void draw_settings(const Session& session, View& view) {
     ImGui::AlignTextToFramePadding();
     muted("Look:");
     ImGui::SameLine();
-    if (button(view, "theme", view.dark ? "light" : "dark", "Dark or light (T)")) view.dark = !view.dark;
+    if (button(view, "theme", view.dark ? "light" : "dark", "Dark or light (T)")) choose_theme(view, !view.dark);
     ImGui::SameLine();
     if (button(view, "reset-layout", "Reset layout", "Panels back to their places (Ctrl + 0)"))
       view.reset_layout = true;
     ImGui::SameLine();
-    float_slider(view, "ui-scale", "size", view.ui_scale, 0.5f, 3, 4, "%.2f");
+    if (float_slider(view, "ui-scale", "size", view.ui_scale, 0.5f, 3, 4, "%.2f")) choose_scale(view, view.ui_scale);
     ImGui::AlignTextToFramePadding();
     muted("Save this run:");
     for (const char* kind : {"png", "csv", "json", "safetensors"}) {
       ImGui::SameLine();
-      if (button(view, (std::string("save-") + kind).c_str(), kind, "Write kvcache-step-N to the working folder"))
-        view.save = kind;
+      const std::string tip =
+          fmt::format("Write kvcache-{}.{} to the working folder, under another name where there is one already",
+                      kind == std::string_view("png") ? "step-N" : "run", kind);
+      if (button(view, (std::string("save-") + kind).c_str(), kind, tip.c_str())) view.save = kind;
     }
   }
   ImGui::End();
 }
 
-void draw_error(Session& session, View& view) {
-  if (session.error().empty()) return;
+namespace {
+
+/// A sentence over the panels. True: it was closed.
+bool draw_sentence(View& view, const char* window, const char* id, const std::string& sentence, float y) {
   const ImGuiViewport& viewport = *ImGui::GetMainViewport();
-  ImGui::SetNextWindowPos({viewport.GetCenter().x, viewport.WorkPos.y + em()}, ImGuiCond_Always, {0.5f, 0});
+  ImGui::SetNextWindowPos({viewport.GetCenter().x, viewport.WorkPos.y + y}, ImGuiCond_Always, {0.5f, 0});
   ImGui::SetNextWindowSize({std::min(em() * 45, viewport.WorkSize.x - em() * 2), 0});
   ImGui::PushStyleColor(ImGuiCol_Border, theme().error);
-  if (ImGui::Begin("##error", nullptr,
+  bool closed = false;
+  if (ImGui::Begin(window, nullptr,
                    ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings |
                        ImGuiWindowFlags_NoFocusOnAppearing)) {
     ImGui::PushStyleColor(ImGuiCol_Text, theme().error);
-    wrapped(session.error());
+    wrapped(sentence);
     ImGui::PopStyleColor();
-    if (button(view, "dismiss", "Close")) session.dismiss_error();
+    closed = button(view, id, "Close");
   }
   ImGui::End();
   ImGui::PopStyleColor();
+  return closed;
+}
+
+}  // namespace
+
+void draw_error(Session& session, View& view) {
+  if (view.hides_dialogs) return;
+  if (!session.error().empty() && draw_sentence(view, "##error", "dismiss", session.error(), em()))
+    session.dismiss_error();
+  if (!view.notice.empty() && draw_sentence(view, "##notice", "dismiss-notice", view.notice, em() * 8))
+    view.notice.clear();
 }
 
 }  // namespace kvcache::visualizer

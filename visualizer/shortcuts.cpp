@@ -43,11 +43,11 @@ constexpr Key keys[] = {
      [](const Session&, View& v) { v.save = "png"; }},
     {ImGuiMod_Ctrl | ImGuiKey_G, "Ctrl + G", "begin or end a GIF: every step shown is a frame", false,
      [](const Session&, View& v) { v.recording_gif = !v.recording_gif; }},
-    {ImGuiKey_T, "T", "dark or light", false, [](const Session&, View& v) { v.dark = !v.dark; }},
+    {ImGuiKey_T, "T", "dark or light", false, [](const Session&, View& v) { choose_theme(v, !v.dark); }},
     {ImGuiMod_Ctrl | ImGuiKey_Equal, "Ctrl + =, Ctrl + -", "larger, smaller", true,
-     [](const Session&, View& v) { v.ui_scale = std::min(4.f, v.ui_scale * 1.1f); }},
+     [](const Session&, View& v) { choose_scale(v, v.ui_scale * 1.1f); }},
     {ImGuiMod_Ctrl | ImGuiKey_Minus, nullptr, nullptr, true,
-     [](const Session&, View& v) { v.ui_scale = std::max(0.5f, v.ui_scale / 1.1f); }},
+     [](const Session&, View& v) { choose_scale(v, v.ui_scale / 1.1f); }},
     {ImGuiMod_Ctrl | ImGuiKey_0, "Ctrl + 0", "panels back to their places", false,
      [](const Session&, View& v) { v.reset_layout = true, v.side_by_side = false, v.presented = -1; }},
     {ImGuiKey_A, "A", "all panels side by side, or in tabs", false,
@@ -86,9 +86,10 @@ void handle_shortcuts(const Session& session, View& view) {
 }
 
 void draw_help(View& view) {
-  if (!view.show_help) return;
+  if (!view.show_help || view.hides_dialogs) return;
   const ImGuiViewport& viewport = *ImGui::GetMainViewport();
   ImGui::SetNextWindowPos(viewport.GetCenter(), ImGuiCond_Appearing, {0.5f, 0.5f});
+  ImGui::SetNextWindowSizeConstraints({0, 0}, viewport.WorkSize);  // it scrolls where it is too high
   if (ImGui::Begin("Keys", &view.show_help,
                    ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_AlwaysAutoResize)) {
     if (ImGui::BeginTable("keys", 2)) {

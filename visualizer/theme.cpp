@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 
+#include "font_files.hpp"
+
 namespace kvcache::visualizer {
 namespace {
 
@@ -106,19 +108,40 @@ const Fonts& fonts() { return loaded; }
 
 void load_fonts() {
   ImFontAtlas& atlas = *ImGui::GetIO().Fonts;
-  const auto load = [&](const char* file) -> ImFont* {  // AddFontFromFileTTF asserts if the file is missing
+  // Room for letters of many sizes. When a texture grows, letters move in it, and are rounded to other pixels: then a
+  // step would not look the same from either side.
+  atlas.TexMinWidth = 2048, atlas.TexMinHeight = 1024;
+  const auto load = [&](const char* file, bool merged = false) -> ImFont* {
     for (const char* folder :
          {"/usr/share/fonts/truetype/dejavu/", "/usr/share/fonts/TTF/", "/usr/share/fonts/dejavu/", "/Library/Fonts/"})
-      if (const std::string path = std::string(folder) + file; std::filesystem::exists(path))
-        return atlas.AddFontFromFileTTF(path.c_str());
+      if (ImFont* font = add_font(atlas, std::string(folder) + file, merged)) return font;
     return nullptr;
   };
-  loaded.sans = load("DejaVuSans.ttf");
-  if (!loaded.sans) loaded.sans = atlas.AddFontDefault();
-  loaded.mono = load("DejaVuSansMono.ttf");
-  loaded.bold = load("DejaVuSans-Bold.ttf");
+  // What a font lacks is looked for in those merged into it, in their order: so all three draw the same characters.
+  const auto load_whole = [&](const char* file) {
+    ImFont* font = load(file);
+    if (font && font != loaded.sans && loaded.sans) load("DejaVuSans.ttf", /*merged*/ true);
+    if (font) merge_fallback_fonts(atlas);
+    return font;
+  };
+  loaded = {};
+  loaded.sans = load_whole("DejaVuSans.ttf");
+  if (!loaded.sans) {
+    loaded.sans = atlas.AddFontDefault();
+    merge_fallback_fonts(atlas);
+  }
+  loaded.mono = load_whole("DejaVuSansMono.ttf");
+  loaded.bold = load_whole("DejaVuSans-Bold.ttf");
   if (!loaded.mono) loaded.mono = loaded.sans;
   if (!loaded.bold) loaded.bold = loaded.sans;
+}
+
+bool can_draw(char32_t character) {
+  if (character < 127 || !ImGui::GetCurrentContext()) return true;
+  if (character > IM_UNICODE_CODEPOINT_MAX) return false;
+  for (ImFont* font : {loaded.sans, loaded.mono, loaded.bold})
+    if (font && !font->IsGlyphInFont(ImWchar(character))) return false;
+  return true;
 }
 
 void apply_theme(bool dark, float scale) {

@@ -26,8 +26,11 @@ struct Fonts {
 };
 const Fonts& fonts();
 
-/// Once for each ImGui context, before the first frame. Where DejaVu is not installed, ImGui's own font serves.
+/// Once for each ImGui context, before the first frame. Where DejaVu is not installed, ImGui's own font serves. For
+/// characters that it lacks (Chinese, Thai, Hindi ...), well-known fonts are taken where they are installed.
 void load_fonts();
+/// Can it be drawn? Not if no font has it, and ImGui as it is built knows no character beyond U+FFFF.
+bool can_draw(char32_t character);
 /// Sets colours and spacing of ImGui and ImPlot. Scale 1 is made for 16-pixel text.
 void apply_theme(bool dark, float scale);
 

@@ -66,7 +66,9 @@ struct View {
   bool show_all_caches = false;  // there too: what the other caches would take
   bool dark = true;
   float ui_scale = 1;
-  bool scale_is_chosen = false, theme_is_chosen = false;  // on the command line: what was kept does not count
+  bool scale_is_chosen = false, theme_is_chosen = false;  // on the command line: for this run; what was kept stays kept
+  std::optional<bool> chosen_dark;                        // in the window, now or the last time: this is kept
+  std::optional<float> chosen_scale;
   int presented = -1;  // a panel shown alone and large, by its place in the table; -1: all
   bool show_help = false, show_settings = false;
   bool reset_layout = false;
@@ -89,7 +91,9 @@ struct View {
   // Pictures and files while the program runs.
   std::optional<std::string> save;  // "png", "csv", "json" or "safetensors": what is shown, or the run
   bool recording_gif = false;       // every step that is shown becomes a frame
+  bool hides_dialogs = false;       // for one frame: a picture shows the panels, not what lies over them
   std::string message;              // what was done last, for the status line
+  std::string notice;               // a sentence that stands over the panels until it is closed
 
   // Drawing state that outlives a frame.
   int theme_dark_applied = -1;
@@ -105,6 +109,13 @@ struct View {
   bool record_marks = false;
   std::map<std::string, Rectangle> marks;
 };
+
+/// What the user chooses in the window is kept for the next time.
+inline void choose_theme(View& view, bool dark) { view.dark = dark, view.chosen_dark = dark; }
+inline void choose_scale(View& view, float scale) {
+  view.ui_scale = scale < 0.5f ? 0.5f : scale > 4 ? 4 : scale;
+  view.chosen_scale = view.ui_scale;
+}
 
 /// Remembers where the widget just drawn is, for tests.
 inline void mark(View& view, const std::string& name) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <cstdint>
 
 #include "kvcache/text/utf8.hpp"
 #include "theme.hpp"
@@ -14,18 +15,20 @@ namespace kvcache::visualizer {
 namespace {
 
 constexpr float badge_text = text_size * 0.66f;
+constexpr const char* badge_names[] = {"MEASURED", "COMPUTED", "SIMULATED"};
 
 }  // namespace
 
 float badge_width() {
   const float size = badge_text * ImGui::GetStyle().FontScaleMain;
-  return fonts().bold->CalcTextSizeA(size, FLT_MAX, 0, "COMPUTED").x + 0.9f * size;
+  float widest = 0;
+  for (const char* name : badge_names) widest = std::max(widest, fonts().bold->CalcTextSizeA(size, FLT_MAX, 0, name).x);
+  return widest + 0.9f * size;
 }
 
 void badge(Source source, const char* what) {
-  const char* names[] = {"MEASURED", "COMPUTED", "SIMULATED"};
   const ImU32 colours[] = {theme().decoded, theme().accent, theme().moved};
-  const char* name = names[int(source)];
+  const char* name = badge_names[int(source)];
   ImGui::PushFont(fonts().bold, badge_text);
   const ImVec2 text = ImGui::CalcTextSize(name), size{text.x + 0.9f * em(), text.y + 0.32f * em()};
   ImGui::Dummy(size);
@@ -56,6 +59,17 @@ void wrapped(std::string_view text) {
   ImGui::PushTextWrapPos(0);
   ImGui::TextUnformatted(text.data(), text.data() + text.size());
   ImGui::PopTextWrapPos();
+}
+
+std::string cut_to_fit(const std::string& text, float width) {
+  const auto width_of = [](const std::string& words) { return ImGui::CalcTextSize(words.c_str()).x; };
+  if (width_of(text) <= width) return text;
+  std::size_t end = text.size();
+  while (end > 0 && width_of(text.substr(0, end) + "...") > width) {
+    --end;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole characters
+  }
+  return end < 4 ? "" : text.substr(0, end) + "...";
 }
 
 void legend(const char* name, ImU32 colour, bool outlined) {
@@ -165,20 +179,35 @@ bool button(View& view, const char* id, const char* label, const char* tip, bool
   return hit;
 }
 
+namespace {
+
+/// Whole characters that leave no ink, or change how their neighbours are drawn: spaces other than the usual one, marks
+/// of direction, variation selectors, what joins and what breaks.
+bool is_invisible(char32_t c) {
+  const auto within = [&](char32_t first, char32_t last) { return c >= first && c <= last; };
+  return within(0x80, 0xA0) || c == 0xAD || c == 0x61C || c == 0x1680 || within(0x2000, 0x200F) ||
+         within(0x2028, 0x202F) || within(0x205F, 0x206F) || c == 0x3000 || within(0xFE00, 0xFE0F) || c == 0xFEFF ||
+         within(0xFFF9, 0xFFFB);
+}
+
+}  // namespace
+
 std::string visible(std::string_view bytes) {
   std::string shown;
   while (!bytes.empty()) {
     const Utf8Front front = utf8_front(bytes);
     const std::string_view piece = bytes.substr(0, front.bytes);
-    if (front.kind != Utf8Front::Kind::whole || front.code_point < 32 || front.code_point == 127) {
-      if (piece == "\n")
-        shown += "⏎";
-      else
-        for (const char c : piece) shown += fmt::format("\\x{:02X}", static_cast<unsigned char>(c));
-    } else {
-      shown += piece == " " ? "·" : piece;
-    }
     bytes.remove_prefix(front.bytes);
+    if (piece == "\n")
+      shown += "⏎";
+    else if (piece == " ")
+      shown += "·";
+    else if (front.kind != Utf8Front::Kind::whole || front.code_point < 32 || front.code_point == 127)
+      for (const char c : piece) shown += fmt::format("\\x{:02X}", static_cast<unsigned char>(c));
+    else if (is_invisible(front.code_point) || !can_draw(front.code_point))
+      shown += fmt::format("<U+{:04X}>", std::uint32_t(front.code_point));
+    else
+      shown += piece;
   }
   return shown;
 }

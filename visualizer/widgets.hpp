@@ -26,6 +26,9 @@ void muted(std::string_view text);
 /// Text that wraps at the panel's edge.
 void wrapped(std::string_view text);
 
+/// As much of a text as fits, then "..."; nothing, if not even a few letters do.
+std::string cut_to_fit(const std::string& text, float width);
+
 /// A square of colour and its name, in a row with the next one.
 void legend(const char* name, ImU32 colour, bool outlined = false);
 
@@ -39,7 +42,8 @@ bool icon_button(View& view, const char* id, Icon icon, const char* tip, bool pr
 /// A text button, known to tests by its id.
 bool button(View& view, const char* id, const char* label, const char* tip = nullptr, bool selected = false);
 
-/// A token as it can be seen: a space as a raised dot, a line break as an arrow, bytes that are no UTF-8 as \xNN.
+/// A token as it can be seen: a space as a raised dot, a line break as an arrow, bytes that are no UTF-8 as \xNN, and
+/// whole characters that leave no ink or that no font here has by their number: <U+4E2D>.
 std::string visible(std::string_view bytes);
 
 /// The size of one em of the current font.

@@ -7,11 +7,13 @@
 #include <implot.h>
 
 #include <csignal>
+#include <cstdio>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "export/capture.hpp"
+#include "guarded.hpp"
 #include "kvcache/core/check.hpp"
 #include "settings_file.hpp"
 #include "theme.hpp"
@@ -71,15 +73,17 @@ struct ImGuiLife {
   ImGuiLife(GLFWwindow* window, View& of) : view(of) {
     ImGui::CreateContext();
     ImPlot::CreateContext();
-    ImGui::GetIO().IniFilename = kept_in.empty() ? nullptr : kept_in.c_str();
+    ImGui::GetIO().IniFilename = nullptr;  // read and written below, so that a broken file ends nothing
     ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_DockingEnable;
     load_fonts();
     check(ImGui_ImplGlfw_InitForOpenGL(window, true) && ImGui_ImplOpenGL3_Init("#version 330"),
           "OpenGL 3.3 cannot be used here");
     if (!view.scale_is_chosen) view.ui_scale = ImGui_ImplGlfw_GetContentScaleForWindow(window);
-    keep_settings(view);  // what was kept goes before the display's scale
+    load_settings(view, kept_in);  // what was kept goes before the display's scale
+    if (!view.notice.empty()) std::fprintf(stderr, "kvcache-visualizer: %s\n", view.notice.c_str());
   }
   ~ImGuiLife() {
+    save_settings(view, kept_in, /*now*/ true);
     ImGui_ImplOpenGL3_Shutdown();
     view.pictures.clear();
     ImGui_ImplGlfw_Shutdown();
@@ -90,7 +94,7 @@ struct ImGuiLife {
 
 /// Something moves without the user: frames must come by themselves.
 bool is_lively(const Session& session, const View& view) {
-  return view.playing || view.is_opening || !session.progress().what.empty() || ImGui::IsAnyMouseDown();
+  return view.playing || view.is_opening || view.save || !session.progress().what.empty() || ImGui::IsAnyMouseDown();
 }
 
 }  // namespace
@@ -118,9 +122,10 @@ int show_window(Session& session, View& view, int width, int height, int frames)
     ImGui_ImplOpenGL3_NewFrame();
     ImGui_ImplGlfw_NewFrame();
     ImGui::NewFrame();
-    draw_app(session, view);
+    if (const std::string wrong = guarded([&] { draw_app(session, view); }); !wrong.empty()) session.show_error(wrong);
     ImGui::Render();
     capture.after_render(session, view);
+    save_settings(view, life.kept_in);
     int w = 0, h = 0;
     glfwGetFramebufferSize(window.handle, &w, &h);
     const ImVec4 ground = as_vec4(theme().ground);

@@ -336,6 +336,8 @@ TEST_CASE("what the memory panel computes for every cache is what that cache's o
     Choice choice = short_run();
     choice.cache = cache.name, choice.repeats = 0;
     User user(choice);
+    user.view.presented = 7, user.view.memory = MemoryPart::over_time, user.view.show_all_caches = true;
+    user.look();
     const auto& curves = user.view.curves.caches;
     const auto curve =
         std::find_if(curves.begin(), curves.end(), [&](const auto& c) { return std::string(c.name) == cache.name; });

@@ -1,10 +1,19 @@
 // What the user does, and what it changes: every key, button and slider, errors, sizes, and a thousand random events.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <span>
 
+#include "export/capture.hpp"
+#include "export/tables.hpp"
+#include "font_files.hpp"
+#include "kvcache/cache/cache_names.hpp"
 #include "kvcache/core/random.hpp"
 #include "panels/panels.hpp"
+#include "theme.hpp"
 #include "user.hpp"
+#include "widgets.hpp"
 
 using namespace kvcache;
 using namespace kvcache::visualizer;
@@ -246,6 +255,187 @@ TEST_CASE("a cache with options, and another text that shares its pages, are cho
   user.click("growing");
   user.settle();
   CHECK(!user.view.draft.fork);
+}
+
+TEST_CASE("every control of the settings stands within their window, at every size") {
+  struct Size {
+    int width, height;
+    float scale;
+  };
+  for (const Size& size : {Size{1280, 720, 1}, {1280, 720, 1.5f}, {640, 360, 1}}) {
+    const int width = size.width, height = size.height;
+    User user(short_run(), width, height);
+    user.view.ui_scale = size.scale, user.view.show_settings = true;
+    user.view.draft.cache = "paged";
+    user.window.settle();
+    const ImGuiWindow* window = ImGui::FindWindowByName("Another run");
+    REQUIRE(window != nullptr);
+    CHECK(window->Size.y <= float(height));
+    std::vector<std::string> controls{"use-cache", "cache-spec",        "fork", "run",  "cancel", "save-safetensors",
+                                      "tiny",      "shape:gpt2-medium", "seed", "top-k"};
+    for (const CacheName& cache : cache_names) controls.push_back(cache.name);
+    for (const std::string& control : controls) {
+      CAPTURE(width);
+      CAPTURE(control);
+      REQUIRE(user.view.marks.count(control) == 1);
+      CHECK(user.view.marks.at(control).min.x >= window->Pos.x);
+      CHECK(user.view.marks.at(control).max.x <= window->InnerClipRect.Max.x + 1);
+    }
+  }
+}
+
+TEST_CASE("the line at the top always names the cache, and leaves room for its buttons") {
+  for (const auto& size : {std::pair{1280, 1.f}, {1280, 1.5f}, {800, 1.f}, {640, 1.f}}) {
+    const int width = size.first;
+    const float scale = size.second;
+    Choice choice = short_run();
+    choice.cache = "layers:0-2=growing:format=int8;rest=window:sinks=2,recent=6,format=int4,positions=shifted";
+    User user(choice, width, 720);
+    user.view.ui_scale = scale;
+    user.window.settle();
+    CAPTURE(width);
+    CAPTURE(scale);
+    for (const char* control : {"scrub", "settings", "help"}) {
+      REQUIRE(user.view.marks.count(control) == 1);
+      CHECK(user.view.marks.at(control).max.x <= float(width));
+    }
+    if (width >= 800) {
+      REQUIRE(user.view.marks.count("run-in-words") == 1);
+      CHECK(user.view.marks.at("run-in-words").max.x <= float(width));
+    }
+  }
+}
+
+TEST_CASE("another theme reaches every picture") {
+  const auto look_of = [](bool dark, bool changed_by_key) {
+    User user;
+    user.view.presented = 3;
+    user.view.dark = changed_by_key ? !dark : dark;
+    user.window.settle();
+    if (changed_by_key) user.press(ImGuiKey_T);
+    CHECK(user.view.dark == dark);
+    std::vector<std::vector<std::uint32_t>> pictures;
+    for (const int panel : {3, 4, 5, 0}) {
+      user.view.presented = panel;
+      if (panel == 0) user.view.stage = 1;
+      pictures.push_back(user.look().pixels);
+      if (changed_by_key) user.press(ImGuiKey_T), user.press(ImGuiKey_T), user.look();
+      if (changed_by_key) CHECK(user.look().pixels == pictures.back());
+    }
+    return pictures;
+  };
+  for (const bool dark : {false, true}) {
+    const auto expected = look_of(dark, false), changed = look_of(dark, true);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      std::size_t other = 0;  // times differ from run to run: digits of the status line
+      for (std::size_t p = 0; p < expected[i].size(); ++p) other += expected[i][p] != changed[i][p];
+      CHECK(other < expected[i].size() / 100);
+    }
+  }
+}
+
+namespace {
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directories(path);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "kvcache-ui-test";
+};
+std::string content(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+}  // namespace
+
+TEST_CASE("a picture is of the panels, not of the dialog it was asked for in; and no file is overwritten") {
+  const TemporaryFolder folder;
+  User user;
+  Capture capture(folder.path);
+  const auto frames = [&] {
+    for (int i = 0; i < 4; ++i) user.window.frame(), capture.after_render(user.session, user.view);
+  };
+  user.view.show_settings = true;
+  frames();
+  user.click("save-png");
+  CHECK(user.view.save == "png");
+  user.view.show_help = true;
+  user.session.show_error("an error over the panels");
+  frames();
+  CHECK(user.view.show_settings);
+  CHECK_FALSE(user.view.hides_dialogs);
+  CHECK(user.view.message.find("kvcache-step-1.png is written") != std::string::npos);
+  user.view.show_settings = user.view.show_help = false, user.session.dismiss_error(), user.view.message.clear();
+  user.look();
+  user.view.save = "png";
+  frames();
+  CHECK(user.view.message.find("kvcache-step-1-2.png is written") != std::string::npos);
+  const std::string first = content(folder.path / "kvcache-step-1.png");
+  CHECK(first.size() > 10'000);
+  CHECK(std::abs(double(first.size()) / double(content(folder.path / "kvcache-step-1-2.png").size()) - 1) < 0.02);
+  for (int i = 0; i < 2; ++i) user.view.save = "csv", frames();
+  CHECK(content(folder.path / "kvcache-run.csv") == to_csv(user.session.timeline(), user.session.comparison()));
+  CHECK(content(folder.path / "kvcache-run-2.csv") == content(folder.path / "kvcache-run.csv"));
+}
+
+TEST_CASE("a run that opens well takes the last error away") {
+  const TemporaryFolder folder;
+  User user;
+  const std::string saved = (folder.path / "run.safetensors").string();
+  write_run(user.session, saved);
+  drop_file(user.view, "/no/such/file.safetensors");
+  user.window.frame();
+  CHECK(user.session.error() != "");
+  drop_file(user.view, saved);
+  user.window.settle();
+  CHECK(user.session.error() == "");
+  CHECK(user.view.marks.count("dismiss") == 0);
+}
+
+TEST_CASE("characters: what no font has is told by its number, and never drawn as broken bytes are") {
+  const User user;  // its fonts are loaded
+  CHECK(visible(" be\n") == "·be⏎");
+  CHECK(visible("é") == "é");
+  CHECK(visible("\xE4\xB8") == "\\xE4\\xB8");         // a part of a character
+  CHECK(visible("\xF0\x9F\x98\x80") == "<U+1F600>");  // beyond what ImGui can draw
+  CHECK(visible("a\xC2\xA0"
+                "b\xE2\x80\x8B") == "a<U+00A0>b<U+200B>");  // they leave no ink
+  CHECK(visible("\xEF\xBF\xBD") == "\xEF\xBF\xBD");         // the sign itself, where the text has it
+  for (const auto& [text, number] : {std::pair{"中", 0x4E2D}, {"日", 0x65E5}, {"ก", 0x0E01}, {"क", 0x0915}}) {
+    char name[16];
+    std::snprintf(name, sizeof name, "<U+%04X>", unsigned(number));
+    CHECK(visible(text) == (can_draw(char32_t(number)) ? std::string(text) : std::string(name)));
+  }
+}
+
+TEST_CASE("fonts for other scripts are found by their names, the preferred one first") {
+  const TemporaryFolder folder;
+  namespace fs = std::filesystem;
+  fs::create_directories(folder.path / "a/deep"), fs::create_directories(folder.path / "b");
+  for (const char* name : {"a/deep/wqy-microhei.ttc", "b/NotoSansCJK-Regular.ttc", "a/Loma.ttf", "b/Other.ttf"})
+    std::ofstream(folder.path / name) << "a font";
+  const std::vector<fs::path> folders{folder.path / "a", folder.path / "missing", folder.path / "b"};
+  CHECK(find_fallback_fonts(folders) ==
+        std::vector<fs::path>{folder.path / "b/NotoSansCJK-Regular.ttc", folder.path / "a/Loma.ttf"});
+}
+
+TEST_CASE("a font file that was cut off is not read") {
+  const std::filesystem::path path = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf";
+  const std::string whole = content(path);
+  if (whole.empty()) {
+    MESSAGE("skipped: there is no " << path.string());
+    return;
+  }
+  CHECK(is_whole_font(std::as_bytes(std::span(whole))));
+  for (std::size_t size = 0; size < whole.size(); size += size < 2000 ? 1 : 4999)
+    CHECK_FALSE(is_whole_font(std::as_bytes(std::span(whole).first(size))));
+  const User user;
+  const TemporaryFolder folder;
+  std::ofstream(folder.path / "half.ttf", std::ios::binary) << whole.substr(0, whole.size() / 2);
+  CHECK(add_font(*ImGui::GetIO().Fonts, folder.path / "half.ttf", true) == nullptr);
+  CHECK(add_font(*ImGui::GetIO().Fonts, folder.path / "none.ttf", true) == nullptr);
 }
 
 TEST_CASE("typing into a field is no shortcut") {

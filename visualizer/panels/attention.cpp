@@ -85,7 +85,7 @@ void show_tooltip(const Scene& scene, int head, int query, int key, float weight
     ImGui::TextUnformatted("not recorded yet");
   else
     ImGui::Text("weight %.4f", double(weight));
-  muted(fmt::format("query at {}, key at {}, query head {}", query, key, head));
+  muted(fmt::format("query at position {}, key at position {}, query head {}", query, key, head));
   ImGui::EndTooltip();
 }
 
@@ -102,7 +102,7 @@ struct Matrix {
 };
 
 void draw_cells(const Matrix& m) {
-  const std::uint64_t key = key_of(m.view.run_shown, m.scene.step_index, m.view.layer, m.view.q_head, m.view.dark,
+  const std::uint64_t key = key_of(m.view.run_shown, m.scene.step_index, m.view.layer, m.view.q_head,
                                    recorded_steps(m.scene, m.view.layer), ImGui::GetID("cells"));
   ImGui::GetWindowDrawList()->AddRectFilled(m.at, {m.at.x + m.across.pixels, m.at.y + m.down.pixels}, theme().ground);
   m.view.pictures["attention-matrix"].draw(
@@ -243,7 +243,7 @@ void draw_bar_cells(const Bars& bars) {
                         {bars.at.x + size.x, bars.at.y + bars.down.edge(row + 1) - 2}, theme().ground);
   const View& view = bars.view;
   const std::uint64_t key = key_of(
-      view.run_shown, bars.query, view.layer, view.q_head, bars.first_head, bars.heads, bars.across.count, view.dark,
+      view.run_shown, bars.query, view.layer, view.q_head, bars.first_head, bars.heads, bars.across.count,
       ImGui::GetID("bars"), bars.scene.timeline.trace(view.layer, bars.scene.timeline.step_of(bars.query)) != nullptr);
   bars.view.pictures["attention-bars"].draw(bars.at, size, key, [&](std::span<ImU32> pixels, int width, int) {
     const float tallest = tallest_of(bars);

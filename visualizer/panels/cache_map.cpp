@@ -5,6 +5,7 @@
 #include <bit>
 #include <cfloat>
 #include <cmath>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -21,7 +22,7 @@ namespace {
 
 // What a cell holds is one number, so that cells that share a pixel can show their largest. Below zero are slots
 // without a value; from zero on, a Held, or the value that the map is coloured by.
-constexpr float no_room = -3, unused = -2, unknown = -1;
+constexpr float no_room = -5, free_page = -4, unused = -3, of_other_text = -2, unknown = -1;
 enum class Held { prompt, decoded, newest };
 
 /// The map, and where its cells lie.
@@ -41,6 +42,40 @@ struct Map {
   const LayerLayout& layout_of(int row) const { return scene.step().layout(layer_of(row)); }
   int chosen_row() const { return shows_heads ? view.kv_head : view.layer; }
 };
+
+/// Slots of a pool of pages belong to this text, to another one, or to nobody. Other caches have no pages.
+struct Pages {
+  bool any = false;
+  int own = 0;                       // slots in this text's block table
+  std::vector<StoragePiece> others;  // pages in the block table of another text alone
+
+  int other_slots() const {
+    int slots = 0;
+    for (const StoragePiece& page : others) slots += page.slots;
+    return slots;
+  }
+};
+
+/// A page that was shared, and is not in this text's table any more (it was copied before a write), is the other
+/// text's.
+Pages pages_of(const Scene& scene, int layer) {
+  const LayerLayout& now = scene.step().layout(layer);
+  Pages pages;
+  for (const StoragePiece& piece : now.pieces)
+    if (piece.kind == StoragePiece::Kind::page) pages.any = true, pages.own += piece.slots;
+  if (!pages.any) return pages;
+  const auto has = [](const std::vector<StoragePiece>& all, int page) {
+    return std::ranges::any_of(all, [&](const StoragePiece& piece) { return piece.page == page; });
+  };
+  for (int step = 1; step <= scene.step_index; ++step)
+    for (const CacheEvent& event : scene.timeline.step(step).events) {
+      if (event.kind != CacheEvent::Kind::shared) continue;
+      const LayerLayout& before = scene.timeline.step(step - 1).layout(layer);
+      const StoragePiece* page = before.piece_of(before.slot_of(event.first_position));
+      if (page && !has(now.pieces, page->page) && !has(pages.others, page->page)) pages.others.push_back(*page);
+    }
+  return pages;
+}
 
 Held held(const Scene& scene, int position) {
   const StepRecord& step = scene.step();
@@ -102,6 +137,11 @@ std::vector<float> values_of(const Map& map) {
     float* line = values.data() + std::size_t(row) * std::size_t(map.slots);
     const LayerLayout& layout = map.layout_of(row);
     std::fill_n(line, layout.slots, unused);
+    if (const Pages pages = pages_of(map.scene, map.layer_of(row)); pages.any) {
+      std::fill_n(line, layout.slots, free_page);
+      for (const StoragePiece& page : pages.others) std::fill_n(line + page.first_slot, page.slots, of_other_text);
+      for (const StoragePiece& page : layout.pieces) std::fill_n(line + page.first_slot, page.slots, unused);
+    }
     for (const SlotRun& run : layout.runs)
       for (int i = 0; i < run.rows; ++i) line[run.first_slot + i] = value_of(map, row, run.first_position + i);
   }
@@ -126,10 +166,13 @@ ImU32 colour_of(Held held) {
   return colours[int(held)];
 }
 ImU32 colour_of_unknown() { return faded(theme().muted, 0.5f); }
+ImU32 colour_of_other_text() { return faded(theme().without_cache, 0.75f); }
 
 ImU32 colour_of(float value, MapColour by, float least, float most) {
   if (value == no_room) return 0;
   if (value == unused) return theme().reserved;
+  if (value == free_page) return theme().empty;
+  if (value == of_other_text) return colour_of_other_text();
   if (value == unknown) return colour_of_unknown();
   if (by == MapColour::state) return colour_of(Held(int(value)));
   return viridis(most > least ? (value - least) / (most - least) : 0.5f);
@@ -149,7 +192,7 @@ void draw_cells(const Map& map, View& view) {
   const int traced = view.map_colour == MapColour::attention ? traced_rows(map) : 0;
   const std::uint64_t key =
       key_of(view.run_shown, scene.step_index, int(view.map_colour), map.shows_heads, map.shows_heads ? view.layer : -1,
-             traced, map.slots, bits(view.map_zoom), bits(view.map_first_slot), view.dark, ImGui::GetID("cells"));
+             traced, map.slots, bits(view.map_zoom), bits(view.map_first_slot), ImGui::GetID("cells"));
   view.pictures["cache-map"].draw(
       map.at, {map.across.pixels, map.down.pixels}, key, [&](std::span<ImU32> pixels, int, int) {
         const std::vector<float> values = values_of(map);
@@ -292,22 +335,40 @@ void draw_row_labels(const Map& map) {
 
 std::string value_in_words(const Map& map, int row, int position) {
   const float value = value_of(map, row, position);
+  const ModelConfig& c = map.scene.config();
+  const int kv_heads = map.shows_heads ? 1 : c.kv_heads, q_heads = kv_heads * c.q_heads / c.kv_heads;  // of the cell
+  const auto of_heads = [](const char* how, int heads) {
+    return heads > 1 ? fmt::format(", {} of {} heads", how, heads) : "";
+  };
   switch (map.view.map_colour) {
     case MapColour::state:
       return {};
     case MapColour::age:
       return fmt::format("age: {} steps", int(value));
     case MapColour::attention:
-      return value == unknown ? "attention: not recorded for this layer"
-                              : fmt::format("attention from the newest query: {:.4f}", value);
+      return value == unknown
+                 ? "attention: not recorded for this layer"
+                 : fmt::format("attention from the newest query: {:.4f}{}", value, of_heads("sum", q_heads));
     case MapColour::key_norm:
       break;
   }
-  return value == unknown ? "norm of the key: not recorded" : fmt::format("norm of the key: {}", short_number(value));
+  return value == unknown ? "norm of the key: not recorded"
+                          : fmt::format("norm of the key: {}{}", short_number(value), of_heads("mean", kv_heads));
 }
 
 /// Its rows are not the numbers that it was given.
 bool is_rounding(const Scene& scene) { return !scene.timeline.step(0).written_keys.empty(); }
+
+/// What a slot without a token of this text is.
+const char* what_is_free(const Scene& scene, int layer, int slot) {
+  const LayerLayout& layout = scene.step().layout(layer);
+  if (slot >= layout.slots) return "no room yet in this layer";
+  if (layout.piece_of(slot)) return "reserved: room for a token, not used yet";
+  const Pages pages = pages_of(scene, layer);
+  for (const StoragePiece& page : pages.others)
+    if (slot >= page.first_slot && slot < page.first_slot + page.slots) return "in a page of another text";
+  return pages.any ? "in a page of the pool that no text uses" : "reserved: room for a token, not used yet";
+}
 
 void show_tooltip(const Map& map, int row, int slot) {
   const ModelConfig& c = map.scene.config();
@@ -321,7 +382,7 @@ void show_tooltip(const Map& map, int row, int slot) {
   const std::size_t bytes = 2 * std::size_t(map.shows_heads ? 1 : c.kv_heads) * std::size_t(c.head_dim) *
                             map.scene.timeline.about().number_bytes;
   if (position < 0) {
-    muted(slot < layout.slots ? "reserved: room for a token, not used yet" : "no room yet in this layer");
+    muted(what_is_free(map.scene, map.layer_of(row), slot));
   } else {
     ImGui::Text("position %d in the text:", position);
     ImGui::SameLine(0, em() * 0.4f);
@@ -421,8 +482,9 @@ void draw_buttons(View& view, float size) {
   choose("map-state", "state", MapColour::state, "Colour: prompt, decoded, newest or reserved");
   choose("map-age", "age", MapColour::age, "Colour: steps since the token was computed");
   choose("map-attention", "attention", MapColour::attention,
-         "Colour: the weight that the newest query gives to each token");
-  choose("map-norm", "norm", MapColour::key_norm, "Colour: the length (L2 norm) of each key");
+         "Colour: the weight that the newest query gives to each token, summed over the heads of the cell");
+  choose("map-norm", "norm", MapColour::key_norm,
+         "Colour: the length (L2 norm) of each key; of several heads, their mean");
   ImGui::SameLine(0, em() * 0.6f);
   if (button(view, "map-heads", view.map_heads ? "heads" : "layers",
              "Rows are layers, or the kv heads of the layer that is looked at; click to change"))
@@ -441,6 +503,10 @@ std::vector<Chip> chips(const Map& map) {
   if (map.view.map_colour == MapColour::state)
     all = {{"prompt", t.prompt}, {"decoded", t.decoded}, {"newest", t.newest}};
   all.push_back({"reserved", t.reserved});
+  if (const Pages pages = pages_of(map.scene, map.view.layer); pages.any) {
+    if (!pages.others.empty()) all.push_back({"another text", colour_of_other_text()});
+    if (pages.own + pages.other_slots() < map.layout_of(map.chosen_row()).slots) all.push_back({"free page", t.empty});
+  }
   if (map.view.map_colour == MapColour::attention && traced_rows(map) < map.rows)
     all.push_back({map.shows_heads ? "not recorded for this layer" : "layer not recorded", colour_of_unknown()});
   return all;
@@ -495,21 +561,22 @@ ImVec2 draw_legend(const std::vector<Chip>& all, float scale_width, float size) 
 
 /// Events of one kind in words: "4 rows in each of 6 layers", and the bytes that were copied.
 std::string events_in_words(const Scene& scene, CacheEvent::Kind kind) {
-  std::set<int> layers;
+  std::map<int, int> rows;  // by layer
   std::set<std::string> reasons;
-  int rows = 0;
   std::size_t bytes = 0;
+  const bool is_of_pages = kind == CacheEvent::Kind::shared || kind == CacheEvent::Kind::copied;
+  const int layers = scene.config().layers;
   for (const CacheEvent& event : scene.step().events)
     if (event.kind == kind) {
-      layers.insert(event.layer), rows += event.rows, bytes += event.bytes;
+      bytes += event.bytes;
       if (!event.reason.empty()) reasons.insert(event.reason);
+      if (is_of_pages)  // a page has rows of every layer
+        for (int layer = 0; layer < layers; ++layer) rows[layer] += event.rows;
+      else
+        rows[event.layer] += event.rows;
     }
-  if (layers.empty()) return {};
-  const bool is_of_pages = kind == CacheEvent::Kind::shared || kind == CacheEvent::Kind::copied;
-  const int count = is_of_pages ? scene.config().layers : int(layers.size());  // a page has rows of every layer
-  if (is_of_pages) rows *= count;
-  std::string words = rows % count == 0 ? fmt::format("{} in each of {} layers", counted(rows / count, "row"), count)
-                                        : fmt::format("{} in {} layers", counted(rows, "row"), count);
+  if (rows.empty()) return {};
+  std::string words = rows_in_words(rows, layers);
   for (const std::string& reason : reasons) words += ", " + reason;
   if (bytes > 0) words += fmt::format(", {} bytes copied", with_commas(std::int64_t(bytes)));
   return words;
@@ -564,13 +631,20 @@ void draw_sentence(const Line& line, bool is_first) {
   ImGui::PopStyleColor();
 }
 
+std::string slots_in_words(const LayerLayout& layout, const Pages& pages) {
+  const int slots = pages.any ? pages.own : layout.slots, room = slots - layout.rows();
+  std::string words = fmt::format("{} of {} slots used, {} reserved (slack {} %)", with_commas(layout.rows()),
+                                  with_commas(slots), with_commas(room), slots > 0 ? 100 * room / slots : 0);
+  if (!pages.others.empty()) words += fmt::format("; {} of another text", counted(pages.other_slots(), "slot"));
+  if (const int free = layout.slots - pages.own - pages.other_slots(); pages.any && free > 0)
+    words += fmt::format("; {} in free pages", with_commas(free));
+  return words;
+}
+
 std::vector<Line> sentences(const Map& map) {
   const Scene& scene = map.scene;
   const LayerLayout& layout = scene.step().layout(map.view.layer);
-  const int used = layout.rows(), room = layout.slots - used;
-  std::string text =
-      fmt::format("{} of {} slots used, {} reserved (slack {} %)", with_commas(used), with_commas(layout.slots),
-                  with_commas(room), layout.slots > 0 ? 100 * room / layout.slots : 0);
+  std::string text = slots_in_words(layout, pages_of(scene, map.view.layer));
   if (scene.step().layouts.size() > 1) text = fmt::format("layer {}: ", map.view.layer) + text;
   std::vector<Line> lines{{text, theme().muted}};
   if (const std::string moved = events_in_words(scene, CacheEvent::Kind::moved); !moved.empty())

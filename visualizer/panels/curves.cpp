@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/caches.hpp"
+#include "kvcache/cache/append_in_pieces.hpp"
 #include "scene.hpp"
 
 namespace kvcache::visualizer {
@@ -78,10 +79,10 @@ Curves::OfCache bytes_of_cache(const char* name, const TimelineAbout& about) {
   const CacheShape shape = about.config.cache_shape();
   const double numbers = double(shape.layers) * shape.row_size() * double(about.number_bytes) / sizeof(float);
   const Matrix<float> rows = Matrix<float>::Zero(std::max(1, prompt), 1);
-  Curves::OfCache curve{name, {}, {}, {}, {}};
+  Curves::OfCache curve{name, {}, {}, {}, {}, ""};
   for (int length = prompt; length < prompt + about.tokens; ++length) {
-    const int held = cache.length(0);
-    cache.append(0, held, in(rows.topRows(length - held)), in(rows.topRows(length - held)));
+    const auto next = rows.topRows(length - cache.length(0));
+    append_in_pieces(cache, 0, in(next), in(next));
     const MemoryUse memory = cache.memory();
     curve.tokens.push_back(length);
     curve.used.push_back(numbers * double(memory.used_bytes));
@@ -97,13 +98,19 @@ void follow(Curves& curves, const Scene& scene, int run) {
   if (curves.run != run || int(curves.tokens.size()) > scene.timeline.steps() ||
       curves.compared() > scene.comparison.steps())
     curves = {};
-  if (curves.caches.empty())
-    for (const CacheName& cache : cache_names)
-      curves.caches.push_back(bytes_of_cache(cache.name, scene.timeline.about()));
   curves.run = run;
   add_recorded(curves, scene.timeline);
   add_compared(curves, scene.comparison);
   add_differences(curves, scene.comparison);
+}
+
+void follow_caches(Curves& curves, const Scene& scene) {
+  if (!curves.caches.empty()) return;
+  for (const CacheName& cache : cache_names) try {
+      curves.caches.push_back(bytes_of_cache(cache.name, scene.timeline.about()));
+    } catch (const std::exception& error) {  // the others can be shown all the same
+      curves.caches.push_back({cache.name, {}, {}, {}, {}, error.what()});
+    }
 }
 
 }  // namespace kvcache::visualizer

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include "kvcache/core/work.hpp"
@@ -23,8 +24,9 @@ struct Curves {
   struct OfCache {
     const char* name;
     std::vector<double> tokens, used, reserved, copied;  // bytes
+    std::string error;                                   // not empty: why there are none
   };
-  std::vector<OfCache> caches;
+  std::vector<OfCache> caches;  // empty until follow_caches
 
   // Of the comparison, by step.
   struct Way {
@@ -51,5 +53,8 @@ struct Curves {
 
 /// Brings the curves up to date: makes anew only what changed since the last call.
 void follow(Curves& curves, const Scene& scene, int run);
+/// After follow: computes what every cache would take, once for a run. Only the memory panel shows it, and only if
+/// asked.
+void follow_caches(Curves& curves, const Scene& scene);
 
 }  // namespace kvcache::visualizer

@@ -135,7 +135,7 @@ void draw_numbers(const Inside& inside, const Side& side, ImVec2 at, const Lane&
 
 void draw_cells(const Inside& inside, const Side& side, ImVec2 at, const Lane& down, const Lane& across) {
   const View& view = inside.view;
-  const std::uint64_t key = key_of(view.run_shown, inside.scene.step_index, view.layer, view.kv_head, view.dark,
+  const std::uint64_t key = key_of(view.run_shown, inside.scene.step_index, view.layer, view.kv_head,
                                    inside.positions.size(), inside.shows_errors(), ImGui::GetID("cells"));
   inside.view.pictures[side.id].draw(at, {across.pixels, down.pixels}, key, [&](std::span<ImU32> pixels, int, int) {
     std::vector<std::span<const float>> rows;

@@ -40,17 +40,44 @@ void draw_equation(const Scene& scene, View& view) {
   if (view.record_marks) view.marks["memory-equation"] = {top, ImGui::GetItemRectMax()};
 }
 
-void draw_equality(const Scene& scene) {
-  const std::int64_t formula = std::int64_t(scene.timeline.formula_bytes(scene.step_index));
-  const std::int64_t used = std::int64_t(scene.step().memory.used_bytes);
+/// The formula is of a cache that keeps every token in full. One that forgets or rounds takes less: that is what it is
+/// for.
+struct Equality {
+  Verdict found = Verdict::good;
+  std::string words, why;
+};
+Equality equality_of(const Scene& scene) {
+  const auto formula = std::int64_t(scene.timeline.formula_bytes(scene.step_index));
+  const auto used = std::int64_t(scene.step().memory.used_bytes);
+  if (used == formula) return {Verdict::good, "equal", ""};
+  const int layers = scene.config().layers;
+  const std::int64_t rows = scene.rows_kept(scene.step_index), all = std::int64_t(layers) * scene.length();
+  const double kept = double(formula) * double(rows) / double(all);
+  std::string why;
+  if (rows < all)
+    why = scene.step().layouts.size() == 1
+              ? fmt::format("it keeps {} of {} tokens", with_commas(rows / layers), with_commas(scene.length()))
+              : fmt::format("it keeps {} of {} rows of all layers", with_commas(rows), with_commas(all));
+  if (scene.is_rounding() && double(used) < kept)
+    why += fmt::format("{}{:.3g} bits a number, instead of {}", why.empty() ? "" : "; ",
+                       8 * double(scene.timeline.about().number_bytes) * double(used) / kept,
+                       8 * scene.timeline.about().number_bytes);
+  const std::string words =
+      fmt::format("{} {}", with_commas(std::abs(used - formula)), used > formula ? "more" : "less");
+  const bool is_explained = !why.empty() && (scene.is_rounding() ? double(used) <= kept : double(used) == kept);
+  return {is_explained ? Verdict::expected : Verdict::bad, words, why};
+}
+
+void draw_equality(const Scene& scene, View& view) {
+  const Equality equality = equality_of(scene);
   ImGui::AlignTextToFramePadding();
-  ImGui::TextUnformatted(fmt::format("in use: {} bytes", with_commas(used)).c_str());
+  ImGui::TextUnformatted(
+      fmt::format("in use: {} bytes", with_commas(std::int64_t(scene.step().memory.used_bytes))).c_str());
   ImGui::SameLine();
-  if (used == formula)
-    verdict(true, "equal");
-  else
-    verdict(false, fmt::format("{} {}", with_commas(std::abs(used - formula)), used > formula ? "more" : "less"));
+  verdict(equality.found, equality.words);
+  if (view.record_marks) view.marks[equality.found == Verdict::bad ? "memory-unexplained" : "memory-explained"] = {};
   badge_at_end(Source::measured, measured_what);
+  if (!equality.why.empty()) muted(fitting({equality.why + ": less is expected", equality.why}));
 }
 
 struct Row {
@@ -67,13 +94,20 @@ Row row(const std::string& name, double bytes, ImU32 colour, const std::string& 
 
 Row used_row(const Scene& scene) {
   const double used = double(scene.step().memory.used_bytes);
-  const double prompt = used * std::min(1., double(scene.timeline.prompt_length()) / scene.length());
+  std::int64_t of_prompt = 0, rows = 0;  // in all layers
+  for (int layer = 0; layer < scene.config().layers; ++layer)
+    for (const SlotRun& run : scene.step().layout(layer).runs) {
+      rows += run.rows;
+      of_prompt += std::clamp(scene.timeline.prompt_length() - run.first_position, 0, run.rows);
+    }
+  const double prompt = rows > 0 ? used * double(of_prompt) / double(rows) : 0;
   Row result = row("in use", used, theme().decoded);
-  const auto tip = [](const char* what, double bytes) {
-    return fmt::format("{}: {} bytes", what, with_commas(std::int64_t(std::lround(bytes))));
+  // Rows of different layers, or packed at different times, may take different bytes: what is counted is rows.
+  const auto tip = [&](const char* what, std::int64_t part) {
+    return fmt::format("{}: {} of {} rows in all layers", what, with_commas(part), with_commas(rows));
   };
-  result.pieces = {{prompt, theme().prompt, tip("prompt", prompt)},
-                   {used - prompt, theme().decoded, tip("decoded", used - prompt)}};
+  result.pieces = {{prompt, theme().prompt, tip("prompt", of_prompt)},
+                   {used - prompt, theme().decoded, tip("decoded", rows - of_prompt)}};
   return result;
 }
 
@@ -81,6 +115,13 @@ std::vector<Row> measured_rows(const Scene& scene) {
   const MemoryUse& memory = scene.step().memory;
   std::vector<Row> rows{used_row(scene)};
   rows.push_back(row("reserved", double(memory.reserved_bytes), theme().reserved));
+  if (memory.slow_bytes > 0) {
+    const double slow = double(memory.slow_bytes), here = double(memory.reserved_bytes) - slow;
+    const auto bytes = [](double number) { return with_commas(std::int64_t(number)) + " bytes"; };
+    rows.back().value = readable_bytes(here) + " here";
+    rows.back().pieces = {{here, theme().reserved, "in memory: " + bytes(here)},
+                          {slow, faded(theme().without_cache, 0.6f), "in slower memory: " + bytes(slow)}};
+  }
   if (memory.bookkeeping_bytes > 0) rows.push_back(row("bookkeeping", double(memory.bookkeeping_bytes), theme().muted));
   return rows;
 }
@@ -112,7 +153,7 @@ void draw_rows(const std::vector<Row>& rows, double full, float height) {
 
 std::string heads_in_words(const ModelConfig& c) {
   const char* kind = c.kv_heads == c.q_heads ? "MHA" : c.kv_heads == 1 ? "MQA" : "GQA";
-  return fmt::format("{}: {} query heads share {}. Computed:", kind, c.q_heads,
+  return fmt::format("{}: {} query heads share {}. By the formula:", kind, c.q_heads,
                      c.kv_heads == 1 ? "1 kv head" : fmt::format("{} kv heads", c.kv_heads));
 }
 
@@ -156,7 +197,7 @@ void draw_bars(const Scene& scene) {
 void draw_now(const Scene& scene, View& view) {
   const SmallControls small;
   draw_equation(scene, view);
-  draw_equality(scene);
+  draw_equality(scene, view);
   if (!scene.timeline.about().use_cache)
     caption("Without the cache: it is cleared before each step, and this is the step's work space.",
             "cleared before each step: this is work space");
@@ -188,6 +229,7 @@ void draw_all_caches(const Curves& curves, const Axes& axes, bool copied) {
   const ImU32 colours[] = {theme().accent, theme().prompt, theme().moved};
   for (std::size_t i = 0; i < curves.caches.size(); ++i) {
     const Curves::OfCache& cache = curves.caches[i];
+    if (cache.tokens.empty()) continue;
     const ImU32 colour = colours[i % std::size(colours)];
     const std::vector<double>& bytes = copied ? cache.copied : cache.reserved;
     plot_stairs(cache.name, cache.tokens, bytes, colour, 1.5f);
@@ -217,6 +259,12 @@ void draw_over_time(const Scene& scene, View& view) {
                  "Bytes in use, reserved and copied, asked of the cache after each step. The formula "
                  "is computed from the sizes alone.");
   }
+  if (view.show_all_caches) {
+    follow_caches(view.curves, scene);
+    for (const Curves::OfCache& cache : curves.caches)
+      if (!cache.error.empty())
+        caption(fmt::format("{}: {}", cache.name, cache.error), fmt::format("no {}", cache.name));
+  }
   if (!scene.timeline.about().use_cache)
     caption("Without the cache: what is in use is the work space of a step, cleared before the next.",
             "cleared before each step: work space");
@@ -227,7 +275,8 @@ void draw_over_time(const Scene& scene, View& view) {
                                  view.show_copied ? top(curves.copied) : 0., 1.});
   if (view.show_all_caches)
     for (const Curves::OfCache& cache : curves.caches)
-      axes.y_most = std::max(axes.y_most, 1.15 * top(view.show_copied ? cache.copied : cache.reserved));
+      if (!cache.tokens.empty())
+        axes.y_most = std::max(axes.y_most, 1.15 * top(view.show_copied ? cache.copied : cache.reserved));
   if (!begin_plot("##memory", axes)) return;
   plot_stairs("##reserved", curves.tokens, curves.reserved, reserved_colour(), 2);
   plot_stairs("##formula", curves.tokens, curves.formula, formula_colour(), 6);

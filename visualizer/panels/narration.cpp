@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,24 +22,13 @@ namespace {
 
 // ---- The sentences. Every number in them is of the record.
 
-/// A token in words: token 5, "·be".
-std::string named(const Scene& scene, int position) {
-  return fmt::format("token {}, {}", position + 1,
-                     quoted_token(scene.timeline, scene.timeline.text()[std::size_t(position)]));
-}
-
-std::string capitalised(std::string text) {
-  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = char(text[0] - 'a' + 'A');
-  return text;
-}
-
 /// "per head and layer, 1 query, 1 key and 1 value are computed; 4 keys and 4 values are reused"
 std::string work_in_words(const Scene& scene) {
   const Work& work = scene.step().work;
   const std::int64_t q_heads = std::int64_t(scene.config().layers) * scene.config().q_heads,
                      kv_heads = std::int64_t(scene.config().layers) * scene.config().kv_heads;
-  const bool even = work.queries_computed % q_heads == 0 && work.keys_computed % kv_heads == 0 &&
-                    work.keys_reused == work.tokens_reused * kv_heads;  // layers may keep other tokens
+  const bool even = scene.layers_are_alike() && work.queries_computed % q_heads == 0 &&
+                    work.keys_computed % kv_heads == 0 && work.keys_reused == work.tokens_reused * kv_heads;
   const std::int64_t queries = work.queries_computed / (even ? q_heads : 1),
                      keys = work.keys_computed / (even ? kv_heads : 1),
                      reused = work.keys_reused / (even ? kv_heads : 1);
@@ -50,7 +41,7 @@ std::string work_in_words(const Scene& scene) {
 
 std::string reading_in_words(const Scene& scene, bool in_short) {
   const StepRecord& step = scene.step();
-  const std::string newest = capitalised(named(scene, scene.newest_position()));
+  const std::string newest = "Position " + named_position(scene.timeline, scene.newest_position());
   const bool computes_all = step.tokens_fed == scene.length();
   if (scene.step_index == 0 && computes_all)
     return fmt::format("The prompt: {} read in one pass; {}.{}",
@@ -65,39 +56,44 @@ std::string reading_in_words(const Scene& scene, bool in_short) {
 
 /// What happened to rows of the cache, beside being appended. Empty: nothing.
 std::string events_in_words(const Scene& scene, bool in_short) {
-  int moved = 0, forgotten = 0, packed = 0, copied = 0;  // rows of one layer
-  std::string reason;
+  std::map<int, int> moved, forgotten, packed;  // rows of each layer
+  std::set<std::string> reasons;
+  std::set<int> rooms;
   std::size_t bytes = 0;  // of all layers
+  bool has_copied = false;
   for (const CacheEvent& event : scene.step().events) {
-    const bool is_first_layer = event.layer == scene.step().events.front().layer;
-    if (event.kind == CacheEvent::Kind::moved) bytes += event.bytes, moved = std::max(moved, event.rows);
-    if (event.kind == CacheEvent::Kind::forgotten && is_first_layer) forgotten += event.rows, reason = event.reason;
-    if (event.kind == CacheEvent::Kind::packed && is_first_layer) packed += event.rows;
-    if (event.kind == CacheEvent::Kind::copied) copied += event.rows;
+    if (event.kind == CacheEvent::Kind::moved) {
+      bytes += event.bytes, moved[event.layer] = std::max(moved[event.layer], event.rows);
+      rooms.insert(scene.step().layout(event.layer).slots);
+    }
+    if (event.kind == CacheEvent::Kind::forgotten) forgotten[event.layer] += event.rows, reasons.insert(event.reason);
+    if (event.kind == CacheEvent::Kind::packed) packed[event.layer] += event.rows;
+    has_copied = has_copied || event.kind == CacheEvent::Kind::copied;
   }
-  const std::string rows = counted(moved, "row"), room = with_commas(scene.step().layout(0).slots);
+  const int layers = scene.config().layers;
   std::string words;
-  if (bytes > 0 && in_short)
-    words += fmt::format(" The cache was full: its {} moved to room for {}.", rows, room);
-  else if (bytes > 0)
-    words += fmt::format(" The cache was full: its {} in each layer moved to room for {}, {} bytes copied in all.",
-                         rows, room, with_commas(std::int64_t(bytes)));
-  if (forgotten > 0)
-    words += fmt::format(" The cache forgot {} in each layer{}.", counted(forgotten, "row"),
-                         reason.empty() ? "" : " (" + reason + ")");
-  if (packed > 0) words += fmt::format(" It packed {} of each layer.", counted(packed, "row"));
-  if (copied > 0) words += fmt::format(" It copied a page that another text reads, before writing to it.");
+  if (bytes > 0)
+    words += fmt::format(" The cache was full: {} moved to {}{}.", rows_in_words(moved, layers),
+                         rooms.size() == 1 ? "room for " + with_commas(*rooms.begin()) : "larger room",
+                         in_short ? "" : fmt::format(", {} bytes copied", with_commas(std::int64_t(bytes))));
+  if (!forgotten.empty()) {
+    reasons.erase("");
+    words += fmt::format(" The cache forgot {}", rows_in_words(forgotten, layers));
+    for (const std::string& reason : reasons) words += (reason == *reasons.begin() ? " (" : ", ") + reason;
+    words += reasons.empty() ? "." : ").";
+  }
+  if (!packed.empty()) words += fmt::format(" It packed {}.", rows_in_words(packed, layers));
+  if (has_copied) words += " It copied a page that another text reads, before writing to it.";
   return words;
 }
 
 std::string choice_in_words(const Scene& scene, bool in_short) {
   const StepRecord& step = scene.step();
-  std::string words =
-      fmt::format("It chooses token {}, {}", scene.length() + 1, quoted_token(scene.timeline, step.token));
+  std::string words = fmt::format("It chooses {}", quoted_token(scene.timeline, step.token));
   for (const Candidate& candidate : step.candidates)
     if (candidate.token == step.token)
       words += fmt::format(" ({:.{}f} %)", 100 * candidate.probability, candidate.probability < 0.0995 ? 1 : 0);
-  return words + "." + events_in_words(scene, in_short);
+  return words + fmt::format(" for position {}.", scene.length()) + events_in_words(scene, in_short);
 }
 
 // ---- Text that fits its place.
@@ -120,11 +116,13 @@ float height_of(const std::vector<Paragraph>& paragraphs, float scale, float wid
   return height;
 }
 
-/// The largest of a few sizes in which the paragraphs fit; the smallest, if none does.
+constexpr float least_scale = 0.86f;  // smaller letters cannot be read from the back of the room
+
+/// The largest of a few sizes in which the paragraphs fit; the smallest, if none does: then one scrolls.
 float fitting_scale(const std::vector<Paragraph>& paragraphs, float width, float height, float most) {
-  for (const float scale : {2.2f, 1.9f, 1.65f, 1.45f, 1.3f, 1.15f, 1.f, 0.93f, 0.86f, 0.78f, 0.7f})
+  for (const float scale : {2.2f, 1.9f, 1.65f, 1.45f, 1.3f, 1.15f, 1.f, 0.93f})
     if (scale <= most && height_of(paragraphs, scale, width) - line_gap(em()) <= height) return scale;
-  return 0.6f;
+  return least_scale;
 }
 
 /// Returns where they end.
@@ -313,8 +311,8 @@ void draw_segment(const Segment& segment, View& view, const std::string& id, std
             line = std::clamp(int((mouse.y - at.y) / size.y * float(lines)), 0, lines - 1);
   const std::size_t i = std::size_t(line * columns + column);
   if (i < segment.numbers.size())
-    ImGui::SetTooltip("%snumber %d of %d: %.4g", segment.label.empty() ? "" : (segment.label + ": ").c_str(),
-                      int(i) + 1, int(segment.numbers.size()), double(segment.numbers[i]));
+    ImGui::SetTooltip("%snumber at index %d of %d: %.4g", segment.label.empty() ? "" : (segment.label + ": ").c_str(),
+                      int(i), int(segment.numbers.size()), double(segment.numbers[i]));
 }
 
 bool has_labels(Stage stage, float height) { return stage == Stage::projected && height > 1.9f * em(); }
@@ -330,7 +328,7 @@ void draw_strip(const Scene& scene, View& view, Stage stage, std::span<const flo
       ImGui::GetWindowDrawList()->AddText(
           fonts().sans, em() * 0.8f, at, theme().muted,
           fmt::format("{}  {}", segments[s].label, range_in_words(segments[s].numbers)).c_str());
-    const std::uint64_t key = key_of(view.run_shown, scene.step_index, view.layer, int(stage), int(s), int(view.dark));
+    const std::uint64_t key = key_of(view.run_shown, scene.step_index, view.layer, int(stage), int(s));
     draw_segment(segments[s], view, fmt::format("strip-{}-{}", int(stage), s), key,
                  {std::floor(at.x), std::floor(at.y + label)}, part);
     at.x += part.x + gap;
@@ -426,7 +424,8 @@ std::vector<Paragraph> stage_paragraph(const Scene& scene, const View& view, flo
 }
 
 /// Boxes and the stage's sentence; the sentences of the step above and the numbers below, where there is room.
-void draw_sub_steps(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
+/// Returns where the sentences end.
+float draw_sub_steps(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
   const ImVec2 corner = at;
   const float bottom = at.y + size.y;
   const bool roomy = size.y > 6.2f * em(), large = size.y > 22 * em();
@@ -446,16 +445,20 @@ void draw_sub_steps(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
     draw_all_strips(scene, view, at, {ImGui::GetContentRegionAvail().x, bottom - at.y});
   else if (bottom - at.y > 0.8f * em())
     draw_one_strip(scene, view, at, {size.x, bottom - at.y});
+  return at.y;
 }
 
-void draw_whole_step(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
+/// Returns where the sentences end.
+float draw_whole_step(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
   const ImVec2 corner = at;
   std::vector<Paragraph> step = sentences(scene);
   if (height_of(step, 0.93f, size.x) > size.y) step = sentences(scene, /*in_short*/ true);
+  if (view.record_marks)
+    for (const Paragraph& paragraph : step) view.marks[paragraph.text] = {};
   const bool large = size.y > 22 * em();
   const float scale = fitting_scale(step, size.x, large ? size.y * 0.4f : size.y, large ? 2.2f : 1.9f);
   const float end = draw_paragraphs(step, scale, at, size.x);
-  if (!large) return;
+  if (!large) return end;
   const float bottom = at.y + size.y;
   at.y = end + 1.2f * em();
   const std::vector<Paragraph> title{
@@ -464,18 +467,16 @@ void draw_whole_step(const Scene& scene, View& view, ImVec2 at, ImVec2 size) {
   at.y += draw_boxes(view, at, size.x, 1.4f) + em();
   ImGui::SetCursorScreenPos(corner);
   draw_all_strips(scene, view, at, {ImGui::GetContentRegionAvail().x, bottom - at.y});
+  return end;
 }
 
 }  // namespace
 
 void draw_narration(const Scene& scene, View& view) {
   const ImVec2 size = draw_controls(view), at = ImGui::GetCursorScreenPos();
-  if (view.stage >= 0)
-    draw_sub_steps(scene, view, at, size);
-  else
-    draw_whole_step(scene, view, at, size);
-  ImGui::SetCursorScreenPos(at);  // what is drawn takes no place of its own: nothing to scroll
-  ImGui::Dummy({1, 1});
+  const float end = view.stage >= 0 ? draw_sub_steps(scene, view, at, size) : draw_whole_step(scene, view, at, size);
+  ImGui::SetCursorScreenPos(at);  // what is drawn takes no place of its own: one scrolls only to sentences
+  ImGui::Dummy({1, end - at.y > size.y + line_gap(em()) ? end - at.y : 1});
 }
 
 }  // namespace kvcache::visualizer

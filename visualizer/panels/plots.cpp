@@ -126,14 +126,14 @@ void comparing_progress(const Scene& scene) {
   ImGui::ProgressBar(float(progress.done) / float(progress.total), {-1, em()}, "");
 }
 
-void verdict(bool good, const std::string& words) {
+void verdict(Verdict found, const std::string& words) {
   const float line = ImGui::GetFrameHeight();
   ImGui::PushFont(fonts().bold, small_text);
   const ImVec2 text = ImGui::CalcTextSize(words.c_str()), pad{em() * 0.5f, em() * 0.15f};
   ImGui::SetCursorPosY(ImGui::GetCursorPosY() + (line - text.y) / 2 - pad.y);
   ImGui::Dummy({text.x + 2 * pad.x, text.y + 2 * pad.y});
   const ImVec2 a = ImGui::GetItemRectMin(), b = ImGui::GetItemRectMax();
-  const ImU32 colour = good ? theme().decoded : theme().error;
+  const ImU32 colours[] = {theme().decoded, theme().accent, theme().error}, colour = colours[int(found)];
   ImGui::GetWindowDrawList()->AddRectFilled(a, b, faded(colour, 0.22f), em() * 0.3f);
   ImGui::GetWindowDrawList()->AddRect(a, b, colour, em() * 0.3f, 0, 1.5f);
   ImGui::GetWindowDrawList()->AddText({a.x + pad.x, a.y + pad.y}, theme().text, words.c_str());

@@ -53,8 +53,10 @@ void caption(const std::string& full, const std::string& brief);
 std::string fitting(std::initializer_list<std::string> wordings);
 /// A thin bar and a few words while steps are being compared; nothing otherwise.
 void comparing_progress(const Scene& scene);
-/// A sign of how a check came out: a coloured box with a few words, in the middle of a line of controls.
-void verdict(bool good, const std::string& words);
+/// A sign of how a check came out: a coloured box with a few words, in the middle of a line of controls. `expected`:
+/// not the same, and for such a cache that is no fault.
+enum class Verdict { good, expected, bad };
+void verdict(Verdict found, const std::string& words);
 
 /// One bar of several that share a scale: its name, pieces one after the other, and what it says in figures.
 struct BarPiece {

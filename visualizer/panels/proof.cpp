@@ -7,6 +7,7 @@
 #include "panels.hpp"
 #include "plots.hpp"
 #include "theme.hpp"
+#include "time_ratio.hpp"
 #include "token_name.hpp"
 
 namespace kvcache::visualizer {
@@ -27,7 +28,12 @@ struct Finding {
   int other_token = 0;  // first step with another token; -1: none among them
   int worst_step = 0;
   double worst = 0;
-  bool good() const { return other_token < 0 && worst < most_rounding; }
+  /// A cache that forgets or rounds says something else: that is its price. Before it forgot anything it must not.
+  bool is_expected = false;
+  std::string what_it_does = "";  // why that is expected
+
+  bool is_same() const { return other_token < 0 && worst < most_rounding; }
+  Verdict verdict() const { return is_same() ? Verdict::good : is_expected ? Verdict::expected : Verdict::bad; }
 };
 
 Finding find(const Scene& scene, const Curves& curves) {
@@ -37,6 +43,16 @@ Finding find(const Scene& scene, const Curves& curves) {
   found.other_token = other < found.steps ? other : -1;
   found.worst_step = curves.worst_step[std::size_t(found.steps - 1)];
   found.worst = scene.comparison.logit_differences()[std::size_t(found.worst_step)];
+  if (found.is_same()) return found;
+  int first_other = 0;  // by tokens or by logits
+  while (first_other != found.other_token &&
+         scene.comparison.logit_differences()[std::size_t(first_other)] < most_rounding)
+    ++first_other;
+  if (scene.is_rounding())
+    found.what_it_does = "rounds its rows";
+  else if (scene.has_forgotten(first_other))
+    found.what_it_does = "forgets tokens";
+  found.is_expected = scene.timeline.about().use_cache && !found.what_it_does.empty() && std::isfinite(found.worst);
   return found;
 }
 
@@ -48,13 +64,18 @@ std::string other_tokens(const Scene& scene, int step) {
 }
 
 void draw_tokens_line(const Scene& scene, const Finding& found) {
-  if (found.other_token >= 0) return verdict(false, other_tokens(scene, found.other_token));
-  verdict(true,
+  if (found.other_token >= 0) return verdict(found.verdict(), other_tokens(scene, found.other_token));
+  verdict(Verdict::good,
           found.steps == 1 ? "Same token so far: yes" : fmt::format("Same tokens so far: yes, all {}", found.steps));
 }
 
 void draw_meaning(const Finding& found) {
-  if (!found.good()) {
+  if (found.verdict() == Verdict::expected) {
+    wrapped(
+        fmt::format("This cache {}, so other logits, and in time other tokens, are expected: its price, not a fault. "
+                    "What the price is: kvcache quality.",
+                    found.what_it_does));
+  } else if (!found.is_same()) {
     ImGui::PushStyleColor(ImGuiCol_Text, theme().error);
     wrapped(found.other_token >= 0
                 ? "The cached run does not say what the recomputed one says: do not trust this cache."
@@ -67,11 +88,12 @@ void draw_meaning(const Finding& found) {
   }
 }
 
-void draw_findings(const Scene& scene, const Curves& curves) {
-  const Finding found = find(scene, curves);
+void draw_findings(const Scene& scene, View& view, const Finding& found) {
   {
     const SmallControls small;
     draw_tokens_line(scene, found);
+    constexpr const char* names[] = {"proof-same", "proof-expected", "proof-wrong"};
+    if (view.record_marks) view.marks[names[int(found.verdict())]] = {};
     badge_at_end(Source::measured, measured_what);
   }
   comparing_progress(scene);
@@ -105,9 +127,7 @@ void draw_plot(const Scene& scene, View& view) {
 void draw_nothing_compared(const Scene& scene) {
   muted("Not compared");
   badge_at_end(Source::measured, measured_what);
-  wrapped(scene.progress.what == "decoding"
-              ? "While the text is being written. Then each step is done with and without the cache, and compared here."
-              : "Nothing to compare: this run was not done both ways. Choose Run ... (R) with repeats above 0.");
+  wrapped(why_not_compared(scene).sentence);
   ImGui::Spacing();
   ImGui::PushStyleColor(ImGuiCol_Text, theme().muted);
   wrapped(
@@ -121,12 +141,15 @@ void draw_nothing_compared(const Scene& scene) {
 void draw_proof(const Scene& scene, View& view) {
   follow(view.curves, scene, view.run_shown);
   if (view.curves.compared() == 0) return draw_nothing_compared(scene);
-  draw_findings(scene, view.curves);
+  const Finding found = find(scene, view.curves);
+  draw_findings(scene, view, found);
   if (ImGui::GetContentRegionAvail().y < em() * 4) return;
   plot_legend({{"largest |with - without| of any logit", theme().with_cache}});
-  caption(fmt::format("0 is drawn at {:g}. Double precision brings it to 1e-12: kvcache race --proof double",
-                      Curves::least_difference),
-          fmt::format("0 is drawn at {:g}", Curves::least_difference));
+  const std::string zero = fmt::format("0 is drawn at {:g}", Curves::least_difference);
+  caption(found.verdict() == Verdict::good
+              ? zero + ". Double precision brings it to 1e-12: kvcache race --proof double"
+              : zero + fmt::format("; below {:g} it can be rounding in 32 bits", most_rounding),
+          zero);
   draw_plot(scene, view);
 }
 

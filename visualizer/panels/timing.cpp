@@ -8,6 +8,7 @@
 #include "panels.hpp"
 #include "plots.hpp"
 #include "theme.hpp"
+#include "time_ratio.hpp"
 
 namespace kvcache::visualizer {
 namespace {
@@ -72,10 +73,17 @@ void draw_controls(const Scene& scene, View& view) {
 /// A step that reads a long prompt would press all others to the floor.
 bool prompt_dwarfs(double prompt_ms, double others_ms) { return others_ms > 0 && prompt_ms > 3 * others_ms; }
 
+/// "3", or "2 to 3" while the last repeat goes on.
+std::string count_of_repeats(const Curves& curves) {
+  const auto [least, most] = std::minmax_element(curves.repeats.begin(), curves.repeats.end());
+  return *least == *most ? fmt::format("{}", *most) : fmt::format("{} to {}", *least, *most);
+}
+bool are_repeated(const Curves& curves) { return *std::max_element(curves.repeats.begin(), curves.repeats.end()) > 1; }
+
 std::string repeats_in_words(const Curves& curves) {
-  const std::size_t repeats = curves.repeats.back();
-  return repeats == 1 ? "one repeat, so no band"
-                      : fmt::format("median of {} repeats, band from the 10th to the 90th percentile", repeats);
+  return !are_repeated(curves)
+             ? "one repeat, so no band, and nothing says how far another would be off"
+             : fmt::format("median of {} repeats, band from the 10th to the 90th percentile", count_of_repeats(curves));
 }
 
 void legend_of_ways() { plot_legend({{name_without, theme().without_cache}, {name_with, theme().with_cache}}); }
@@ -87,6 +95,12 @@ void per_token_tooltip(const Scene& scene, const Curves& curves, int step) {
   coloured(theme().without_cache, "without cache  " + in_ms(curves.without.median_ms[s]));
   coloured(theme().with_cache, "with cache  " + in_ms(curves.with.median_ms[s]));
   ImGui::TextUnformatted(("without / with: " + as_ratio(curves.ratio[s])).c_str());
+  if (curves.repeats[s] > 1)
+    muted(fmt::format("{} repeats; 10th to 90th percentile: without {} to {}, with {} to {}", curves.repeats[s],
+                      in_ms(curves.without.low_ms[s]), in_ms(curves.without.high_ms[s]), in_ms(curves.with.low_ms[s]),
+                      in_ms(curves.with.high_ms[s])));
+  else
+    muted("timed once");
   ImGui::EndTooltip();
 }
 
@@ -96,18 +110,19 @@ void draw_way(const char* name, const Curves& curves, const Curves::Way& way, bo
   if (ring) plot_ring(curves.tokens[0], way.median_ms[0], colour);
 }
 
-void per_token_caption(const Curves& curves, bool prompt_left_out) {
+void per_token_caption(const Curves& curves, bool prompt_left_out, bool band_is_cut) {
   const std::string with = in_ms(curves.with.median_ms[0]), without = in_ms(curves.without.median_ms[0]);
-  const std::string both_ways = "; both ways in turns, step by step; ";
+  const std::string both_ways =
+      std::string(band_is_cut ? ", higher than the plot in places" : "") + "; both ways in turns, step by step; ";
   if (prompt_left_out)
     caption(repeats_in_words(curves) + both_ways +
                 fmt::format("reading the prompt took {} with, {} without: left out", with, without),
             fmt::format("left out: the prompt, {} and {}", without, with));
   else
     caption(repeats_in_words(curves) + both_ways + "ring: reading the prompt",
-            curves.repeats.back() == 1
-                ? "one repeat; ring: reading the prompt"
-                : fmt::format("median of {}, band 10th to 90th percentile; ring: prompt", curves.repeats.back()));
+            !are_repeated(curves) ? "one repeat; ring: reading the prompt"
+                                  : fmt::format("median of {}, band 10th to 90th percentile{}; ring: prompt",
+                                                count_of_repeats(curves), band_is_cut ? ", cut off" : ""));
 }
 
 void draw_per_token(const Scene& scene, View& view) {
@@ -115,11 +130,11 @@ void draw_per_token(const Scene& scene, View& view) {
   const double others = std::max(largest(curves.with.median_ms, 1), largest(curves.without.median_ms, 1));
   const double prompt = std::max(curves.with.median_ms[0], curves.without.median_ms[0]);
   const bool leave_out = prompt_dwarfs(prompt, others);
-  legend_of_ways();
-  per_token_caption(curves, leave_out);
   const int first = leave_out ? 1 : 0;
   const double band = std::max(largest(curves.with.high_ms, first), largest(curves.without.high_ms, first));
   const double high = std::min(band, 1.6 * std::max(others, leave_out ? 0 : prompt));
+  legend_of_ways();
+  per_token_caption(curves, leave_out, high < band);
   Axes axes = axes_over_tokens(scene);
   axes.y_format = "%g ms";
   fit_y(axes, std::min(least(curves.with.low_ms, first), least(curves.without.low_ms, first)), high, view.log_axis);
@@ -308,15 +323,15 @@ void draw_recorded(const Scene& scene, View& view) {
   const bool with_cache = scene.timeline.about().use_cache;
   const double others = largest(curves.recorded_ms, 1);
   const int first = prompt_dwarfs(curves.recorded_ms[0], others) ? 1 : 0;
-  std::string note = scene.progress.what == "decoding"
-                         ? "While the text is being written. Then each step is timed with and without the cache."
-                         : "Not timed both ways; for that: Run ... (R), repeats above 0.";
+  const NotCompared why = why_not_compared(scene);
+  std::string note = why.sentence;
   if (first == 1) note += fmt::format(" Reading the prompt took {}: left out.", in_ms(curves.recorded_ms[0]));
   const ImU32 colour = with_cache ? theme().with_cache : theme().without_cache;
   plot_legend(
       {{with_cache ? "this run, with cache, while being recorded" : "this run, without cache, while being recorded",
         colour}});
-  caption(note, "not timed both ways: Run ... (R) with repeats above 0");
+  caption(note, scene.will_compare ? "both ways: " + why.brief : "not timed both ways: Run ... (R), \"timed\" above 0");
+  if (view.record_marks) view.marks[scene.will_compare ? "timing-to-come" : "timing-not-asked"] = {};
   Axes axes = axes_over_tokens(scene);
   axes.y_format = "%g ms";
   fit_y(axes, least(curves.recorded_ms, first), largest(curves.recorded_ms, first), view.log_axis);

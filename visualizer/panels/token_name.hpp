@@ -22,4 +22,9 @@ inline std::string quoted_token(const Timeline& timeline, int token) {
   return bytes.empty() ? fmt::format("#{}", token) : fmt::format("\"{}\"", visible(bytes));
 }
 
+/// A token is named by its position, which counts from 0 as layers, heads, slots and steps do: 4, "·be".
+inline std::string named_position(const Timeline& timeline, int position) {
+  return fmt::format("{}, {}", position, quoted_token(timeline, timeline.text()[std::size_t(position)]));
+}
+
 }  // namespace kvcache::visualizer

@@ -85,8 +85,8 @@ void explain(const Scene& scene, int layer, int position, bool forgotten) {
   if (!ImGui::BeginItemTooltip()) return;
   const int id = scene.timeline.text()[std::size_t(position)], step = scene.timeline.step_of(position);
   const std::string_view bytes = scene.timeline.spelling(id);
-  ImGui::Text("token %d, %s", position + 1, quoted_token(scene.timeline, id).c_str());
-  muted(fmt::format("position {} (from 0), {}", position, scene.is_prompt(position) ? "of the prompt" : "decoded"));
+  ImGui::TextUnformatted(("position " + named_position(scene.timeline, position)).c_str());
+  muted(scene.is_prompt(position) ? "of the prompt" : "decoded");
   muted(fmt::format("id {}{}", id, bytes.empty() ? "" : fmt::format(", bytes {}", bytes_in_words(bytes))));
   if (step >= scene.timeline.steps())
     muted("chosen, never read: the run ended");

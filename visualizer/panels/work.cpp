@@ -9,6 +9,7 @@
 
 #include "common/readable.hpp"
 #include "panels.hpp"
+#include "panels/time_ratio.hpp"
 #include "theme.hpp"
 #include "token_name.hpp"
 #include "widgets.hpp"
@@ -25,7 +26,7 @@ struct Side {
   bool is_known = false;
   Work work;
   int queries = 0, computed = 0;  // tokens: the work's vectors of one head in one layer
-  int reused = 0;                 // the same; where layers differ, of the one that reused most
+  bool reuses = false;            // any key
 };
 
 Side side_of(const Scene& scene, bool with_cache) {
@@ -39,24 +40,25 @@ Side side_of(const Scene& scene, bool with_cache) {
                      kv_heads = std::int64_t(scene.config().layers) * scene.config().kv_heads;
   side.queries = int(side.work.queries_computed / q_heads);
   side.computed = int(side.work.keys_computed / kv_heads);
-  side.reused = int(side.work.tokens_reused);
+  side.reuses = side.work.keys_reused > 0;
   return side;
 }
 
-enum class Cell { computed, reused, not_needed };
+enum class Cell { computed, reused, forgotten, not_needed };
 enum Column { query, key, value };
 
 Cell cell_of(const Scene& scene, const Side& side, Column column, int layer, int position) {
   const int computed = column == query ? side.queries : side.computed;
   if (position >= scene.length() - computed) return Cell::computed;
   if (column == query) return Cell::not_needed;
+  if (!side.reuses) return Cell::not_needed;
   // The comparison reads the same text with the same policy, so what a layer holds of it is the same.
-  const bool forgotten = scene.step().layout(layer).slot_of(position) < 0;
-  return side.reused > 0 && !forgotten ? Cell::reused : Cell::not_needed;
+  return scene.step().layout(layer).slot_of(position) < 0 ? Cell::forgotten : Cell::reused;
 }
 
 const char* in_words(Cell cell) {
-  return cell == Cell::computed ? "computed" : cell == Cell::reused ? "reused" : "not needed";
+  constexpr const char* words[] = {"computed", "reused", "forgotten", "not needed"};
+  return words[int(cell)];
 }
 
 /// Positions that follow each other and look alike.
@@ -80,7 +82,7 @@ std::vector<Run> runs_of(const Scene& scene, const Side& side, Column column, in
 }
 
 // ---- Cells. None is told by hue alone: what is computed is bright, with a dot; what is reused is hatched; what is not
-// needed is hollow.
+// needed is hollow; what the cache has forgotten is hollow and crossed out.
 
 /// Diagonal lines within a rectangle, in one grid over the whole window.
 void draw_hatch(ImVec2 a, ImVec2 b, float spacing, ImU32 colour) {
@@ -94,6 +96,11 @@ void draw_cell(Cell cell, bool prompt, ImVec2 a, ImVec2 b) {
   const Theme& t = theme();
   ImDrawList* draw = ImGui::GetWindowDrawList();
   if (cell == Cell::not_needed) return draw->AddRect(a, b, faded(t.muted, 0.45f));
+  if (cell == Cell::forgotten) {
+    draw->AddRect(a, b, faded(t.moved, 0.7f));
+    return draw->AddLine({a.x + em() * 0.2f, (a.y + b.y) / 2}, {b.x - em() * 0.2f, (a.y + b.y) / 2},
+                         faded(t.moved, 0.7f));
+  }
   const ImU32 colour = cell == Cell::computed ? t.newest : prompt ? t.prompt : t.decoded;
   draw->AddRectFilled(a, b, cell == Cell::computed ? colour : faded(colour, 0.6f));
   if (cell == Cell::reused) draw_hatch(a, b, em() * 0.4f, faded(t.panel, 0.85f));
@@ -114,7 +121,7 @@ void label_cell(Cell cell, ImVec2 a, ImVec2 b, float size) {
   if (size > 0) {
     const ImVec2 text = fonts().sans->CalcTextSizeA(size, FLT_MAX, 0, in_words(cell));
     const ImVec2 at{middle.x - text.x / 2, middle.y - text.y / 2}, pad{size * 0.3f, size * 0.05f};
-    if (cell == Cell::reused)
+    if (cell == Cell::reused || cell == Cell::forgotten)
       draw->AddRectFilled({at.x - pad.x, at.y - pad.y}, {at.x + text.x + pad.x, at.y + text.y + pad.y}, theme().panel,
                           em() * 0.15f);
     const ImU32 ink = cell == Cell::computed ? theme().on_newest : cell == Cell::reused ? theme().text : theme().muted;
@@ -164,11 +171,8 @@ void draw_column(const Scene& scene, const Side& side, const Grid& grid, Column 
   }
 }
 
-std::string comparison_state(const Scene& scene) {
-  return scene.progress.what.empty() || scene.choice.repeats == 0 ? "not measured" : "being measured ...";
-}
-
-void draw_headers(const Side& side, const Grid& grid) {
+/// Where layers differ, the title says which one is drawn.
+void draw_headers(const Scene& scene, const View& view, const Side& side, const Grid& grid) {
   ImDrawList* draw = ImGui::GetWindowDrawList();
   const float header = em() * 0.95f, header_y = grid.at.y - header * 1.25f;
   const bool words = grid.cell > em() * 4.6f;
@@ -180,7 +184,7 @@ void draw_headers(const Side& side, const Grid& grid) {
                   label);
   }
   std::string title = side.with_cache ? "with the cache" : "without";
-  if (side.is_run) title += " · this run";
+  if (side.is_run) title += scene.layers_are_alike() ? " · this run" : fmt::format(" · layer {}", view.layer);
   // It may reach over the row labels at its left, or into the gap at its right.
   const float wide = fonts().bold->CalcTextSizeA(em(), FLT_MAX, 0, title.c_str()).x;
   const float room = grid.size.x + (grid.labels > 0 ? grid.labels : em());
@@ -191,8 +195,7 @@ void draw_headers(const Side& side, const Grid& grid) {
 
 void explain_row(const Scene& scene, const Side& side, int layer, int position) {
   if (!ImGui::BeginItemTooltip()) return;
-  const int id = scene.timeline.text()[std::size_t(position)];
-  ImGui::Text("token %d, %s", position + 1, quoted_token(scene.timeline, id).c_str());
+  ImGui::TextUnformatted(("position " + named_position(scene.timeline, position)).c_str());
   const char* names[] = {"query", "key", "value"};
   for (const Column column : {query, key, value})
     if (side.is_known)
@@ -214,7 +217,7 @@ void watch_rows(const Scene& scene, View& view, const Side& side, const Grid& gr
 }
 
 void draw_grid(const Scene& scene, View& view, const Side& side, const Grid& grid) {
-  draw_headers(side, grid);
+  draw_headers(scene, view, side, grid);
   ImDrawList* draw = ImGui::GetWindowDrawList();
   if (side.is_known) {
     for (const Column column : {query, key, value}) draw_column(scene, side, grid, column, view.layer);
@@ -222,7 +225,7 @@ void draw_grid(const Scene& scene, View& view, const Side& side, const Grid& gri
     const ImVec2 b{grid.at.x + grid.size.x, row_y(grid, scene.length())};
     draw->AddRect(grid.at, b, faded(theme().muted, 0.45f));
     draw->AddText(fonts().sans, em() * 0.9f, {grid.at.x + em() * 0.5f, (grid.at.y + b.y - em()) / 2}, theme().muted,
-                  comparison_state(scene).c_str());
+                  why_not_compared(scene).brief.c_str());
   }
   for (const int position : {view.selected_position, view.highlighted_position})
     if (position >= 0 && position < scene.length())
@@ -231,7 +234,7 @@ void draw_grid(const Scene& scene, View& view, const Side& side, const Grid& gri
   watch_rows(scene, view, side, grid);
 }
 
-/// Every, every second, every fifth ... token gets its number, as the rows leave room.
+/// Every, every second, every fifth ... position gets its number, as the rows leave room.
 int label_every(float row) {
   const float wanted = em() * 1.1f / row;
   for (int decade = 1;; decade *= 10)
@@ -265,10 +268,8 @@ void draw_row_labels(const Scene& scene, const View& view, const Grid& grid) {
   for (int p = 0; p < scene.length(); ++p) {
     const bool is_newest = p == newest;
     const bool crowded = !is_newest && float(newest - p) * grid.row < em() * 1.1f;
-    if ((!is_newest && (p + 1) % every != 0 && p != 0) || crowded ||
-        (p == 0 && every > 1 && float(every - 1) * grid.row < em()))
-      continue;
-    const std::string number = std::to_string(p + 1);
+    if ((!is_newest && p % every != 0) || crowded) continue;
+    const std::string number = std::to_string(p);
     const float y = row_y(grid, p) + (grid.row - size) / 2,
                 width = fonts().sans->CalcTextSizeA(size, FLT_MAX, 0, number.c_str()).x;
     const float end = has_names(grid.row) ? left + numbers : right;
@@ -303,15 +304,19 @@ Line count_line(int importance, std::string label, const Side& with, const Side&
            ratio_of(double(a), double(b))}};
 }
 
+/// In all, and in each head and layer; where these differ, there is no such number.
 void add_vectors(std::vector<Line>& lines, const std::string& label, const Side& with, const Side& without,
-                 std::int64_t heads, auto&& number) {
+                 std::int64_t heads, bool are_alike, auto&& number) {
   lines.push_back(count_line(0, label, with, without, number));
-  lines.push_back(
-      count_line(2, "   in each head and layer", with, without, [&](const Work& w) { return number(w) / heads; }));
+  for (const Side* side : {&with, &without})
+    are_alike = are_alike && (!side->is_known || number(side->work) % heads == 0);
+  if (are_alike)
+    lines.push_back(
+        count_line(2, "   in each head and layer", with, without, [&](const Work& w) { return number(w) / heads; }));
 }
 
 Line time_line(const Scene& scene) {
-  if (!scene.is_compared()) return {0, "time of the step", {"...", comparison_state(scene), ""}};
+  if (!scene.is_compared()) return {0, "time of the step", {"...", why_not_compared(scene).brief, ""}};
   const double with = 1e3 * scene.comparison.seconds(true, scene.step_index),
                without = 1e3 * scene.comparison.seconds(false, scene.step_index);
   const std::size_t repeats = scene.comparison.runs(true, scene.step_index).size();
@@ -325,12 +330,11 @@ std::vector<Line> lines_of(const Scene& scene, const Side& with, const Side& wit
   const std::int64_t q_heads = std::int64_t(scene.config().layers) * scene.config().q_heads,
                      kv_heads = std::int64_t(scene.config().layers) * scene.config().kv_heads;
   std::vector<Line> lines{{0, "", {"with", "without", "ratio"}}};
-  add_vectors(lines, "queries computed", with, without, q_heads, [](const Work& w) { return w.queries_computed; });
-  add_vectors(lines, "keys computed", with, without, kv_heads, [](const Work& w) { return w.keys_computed; });
-  const bool alike = with.work.keys_reused == with.work.tokens_reused * kv_heads;  // layers may keep other tokens
-  lines.push_back(count_line(0, "keys reused", with, without, [](const Work& w) { return w.keys_reused; }));
-  lines.push_back(count_line(2, alike ? "   in each head and layer" : "   at most, in a head and layer", with, without,
-                             [](const Work& w) { return w.tokens_reused; }));
+  add_vectors(lines, "queries computed", with, without, q_heads, true,
+              [](const Work& w) { return w.queries_computed; });
+  add_vectors(lines, "keys computed", with, without, kv_heads, true, [](const Work& w) { return w.keys_computed; });
+  add_vectors(lines, "keys reused", with, without, kv_heads, scene.layers_are_alike(),
+              [](const Work& w) { return w.keys_reused; });
   lines.push_back(
       count_line(0, "multiplications", with, without, [](const Work& w) { return w.total_multiplications(); }));
   for (const Part part : {Part::projection, Part::attention, Part::feed_forward, Part::output_layer})
@@ -413,19 +417,20 @@ void draw_table(const Table& table, View& view, ImVec2 at) {
 
 // ---- The panel.
 
-void draw_legend_and_badge() {
+void draw_legend_and_badge(const Scene& scene, const View& view) {
   const float right = ImGui::GetCursorScreenPos().x + ImGui::GetContentRegionAvail().x,
               y = ImGui::GetCursorScreenPos().y;
   const float end = right - badge_width();
   legend_cell("computed now", Cell::computed, end);
   legend_cell("reused from the cache", Cell::reused, end);
   legend_cell("not needed", Cell::not_needed, end);
+  if (scene.step().layout(view.layer).rows() < scene.length()) legend_cell("forgotten", Cell::forgotten, end);
   ImGui::SetCursorScreenPos({end, y});
   badge(Source::measured, "Counted and timed by the library.");
 }
 
 std::string hint_of(const Scene& scene, const Side& with) {
-  if (scene.step_index == 0 && with.is_known && with.reused == 0)
+  if (scene.step_index == 0 && with.is_known && !with.reuses)
     return "The prompt is read in one pass either way: nothing to reuse yet.";
   if (scene.is_compared() &&
       scene.comparison.seconds(false, scene.step_index) <= scene.comparison.seconds(true, scene.step_index))
@@ -456,7 +461,7 @@ float draw_grids(const Scene& scene, View& view, const Side& with, const Side& w
 void draw_work(const Scene& scene, View& view) {
   const Side with = side_of(scene, true), without = side_of(scene, false);
   const ImVec2 corner = ImGui::GetCursorScreenPos(), room = ImGui::GetContentRegionAvail();
-  draw_legend_and_badge();
+  draw_legend_and_badge(scene, view);
   const ImVec2 at{corner.x, corner.y + em() * 1.35f};
   ImVec2 size{room.x, std::max(em() * 4, room.y - em() * 1.35f)};
   if (const std::string hint = hint_of(scene, with); !hint.empty()) {
