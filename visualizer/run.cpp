@@ -99,6 +99,7 @@ void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> t
     hand_over(channel, [&](Handed& handed) {
       handed.progress = {"timing with and without the cache", 0, compared.total_steps()};
     });
+    const DisturbanceWatch watch;
     for (int done = 0; !compared.done() && !stop.stop_requested();) {
       if (channel.hold) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -108,6 +109,7 @@ void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> t
       ++done;
       hand_over(channel, [&](Handed& handed) {
         handed.compared.push_back(step);
+        handed.share_waited = watch.share_waited();
         handed.progress = {"timing with and without the cache", done, compared.total_steps()};
       });
     }

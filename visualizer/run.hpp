@@ -23,6 +23,7 @@ struct Handed {
   std::optional<TimelineAbout> about;  // a run begins
   std::vector<StepRecord> steps;
   std::vector<ComparedStep> compared;
+  double share_waited = 0;                         // of the time of all comparing so far, for a processor
   std::vector<std::pair<int, LayerTrace>> traces;  // of one layer: (step, trace)
   std::shared_ptr<const LoadedModel> model;
   Progress progress;

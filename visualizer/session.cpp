@@ -138,6 +138,7 @@ bool Session::State::take_run() {
   const bool any = !handed.steps.empty() || !handed.compared.empty() || handed.about || !error.empty();
   for (StepRecord& step : handed.steps) timeline.add(std::move(step));
   for (const ComparedStep& step : handed.compared) comparison.add(step);
+  if (!handed.compared.empty()) comparison.set_share_waited(handed.share_waited);
   if (!handed.progress.what.empty()) progress = std::move(handed.progress);
   if (handed.finished) {
     progress = {};

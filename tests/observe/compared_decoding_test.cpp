@@ -142,6 +142,7 @@ TEST_CASE("a comparison gives medians over the repeats, and the first step with 
 TEST_CASE("repeats that took about the same time agree, and so do none and one") {
   Comparison comparison;
   CHECK(comparison.repeats_agree());
+  CHECK(comparison.disturbed() == "");
   for (const double s : {1.0, 1.1, 0.95}) {
     const int repeat = int(comparison.all().size());
     comparison.add({repeat, 0, seconds(s, s), seconds(5 * s, 5 * s), 0, 4, 4});
@@ -149,4 +150,8 @@ TEST_CASE("repeats that took about the same time agree, and so do none and one")
   }
   comparison.add({3, 0, seconds(1, 1), seconds(40, 40), 0, 4, 4});  // disturbed without the cache alone
   CHECK_FALSE(comparison.repeats_agree());
+  CHECK(comparison.disturbed() == "the repeats of the same work disagree");
+  comparison.set_share_waited(0.4);
+  CHECK(comparison.disturbed() ==
+        "for 40 % of the time other programs had the processor, and the repeats of the same work disagree");
 }

@@ -9,8 +9,9 @@
 
 namespace kvcache::visualizer {
 
-/// Of one step, compared before: "4.1 times", by medians. [MEASURED]
+/// Of one step, compared before: "4.1 times", by medians. [MEASURED] Where repeats disagree no number says it.
 inline std::string time_ratio(const Comparison& comparison, int step) {
+  if (!comparison.repeats_agree()) return "ratio not known, repeats disagree";
   const double with = comparison.seconds(true, step), without = comparison.seconds(false, step);
   return fmt::format("{:.{}f} times", without / with, without < with ? 2 : 1);
 }

@@ -68,6 +68,21 @@ void draw_controls(const Scene& scene, View& view) {
   badge_at_end(Source::measured, "Clock time on this machine, of steps done while nothing is recorded or drawn.");
 }
 
+/// Whether the times are this program's own, in a line if they are not.
+void draw_disturbed(const Scene& scene, View& view) {
+  const std::string why = scene.comparison.disturbed();
+  if (why.empty()) return;
+  const SmallText small;
+  coloured(theme().error, cut_to_fit("Disturbed: " + why + ". End what else runs, and run again (R).",
+                                     ImGui::GetContentRegionAvail().x));
+  if (view.record_marks) view.marks["timing-disturbed"] = {};
+}
+
+/// Said wherever a ratio would stand.
+std::string ratio_in_words(const Scene& scene, double ratio) {
+  return scene.comparison.repeats_agree() ? as_ratio(ratio) : "not known, for the repeats disagree";
+}
+
 // ---- per token ----
 
 /// A step that reads a long prompt would press all others to the floor.
@@ -94,7 +109,7 @@ void per_token_tooltip(const Scene& scene, const Curves& curves, int step) {
   ImGui::TextUnformatted(step_in_words(scene, step).c_str());
   coloured(theme().without_cache, "without cache  " + in_ms(curves.without.median_ms[s]));
   coloured(theme().with_cache, "with cache  " + in_ms(curves.with.median_ms[s]));
-  ImGui::TextUnformatted(("without / with: " + as_ratio(curves.ratio[s])).c_str());
+  ImGui::TextUnformatted(("without / with: " + ratio_in_words(scene, curves.ratio[s])).c_str());
   if (curves.repeats[s] > 1)
     muted(fmt::format("{} repeats; 10th to 90th percentile: without {} to {}, with {} to {}", curves.repeats[s],
                       in_ms(curves.without.low_ms[s]), in_ms(curves.without.high_ms[s]), in_ms(curves.with.low_ms[s]),
@@ -159,7 +174,7 @@ void cumulative_tooltip(const Scene& scene, const Curves& curves, int step) {
   ImGui::TextUnformatted(("from the start to " + step_in_words(scene, step)).c_str());
   coloured(theme().without_cache, "without cache  " + in_seconds(curves.without.total_s[s]));
   coloured(theme().with_cache, "with cache  " + in_seconds(curves.with.total_s[s]));
-  ImGui::TextUnformatted(("without / with: " + as_ratio(curves.running_ratio[s])).c_str());
+  ImGui::TextUnformatted(("without / with: " + ratio_in_words(scene, curves.running_ratio[s])).c_str());
   ImGui::EndTooltip();
 }
 
@@ -198,6 +213,8 @@ void ratio_tooltip(const Scene& scene, const Curves& curves, int step) {
 }
 
 void draw_ratio(const Scene& scene, View& view) {
+  if (!scene.comparison.repeats_agree())
+    return wrapped("No ratio is known, for the repeats of the same work took different times.");
   const Curves& curves = view.curves;
   plot_legend({{"all steps so far", theme().decoded}, {"each step", faded(theme().muted, 0.8f)}});
   caption("Time without the cache / time with it. Below 1 the cache costs more than it saves.", "time without / with");
@@ -356,6 +373,7 @@ void draw_timing(const Scene& scene, View& view) {
   draw_controls(scene, view);
   if (view.curves.compared() == 0) return draw_recorded(scene, view);
   comparing_progress(scene);
+  draw_disturbed(scene, view);
   switch (view.timing) {
     case TimingCurve::per_token:
       return draw_per_token(scene, view);

@@ -1,6 +1,8 @@
 // One text, read both ways, with a cache and without: what each step cost, and whether both say the same. Plain data.
 #pragma once
 
+#include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,6 +30,9 @@ class Comparison {
       if (first_other_token_ < 0 && step.token_with != step.token_without) first_other_token_ = step.step;
     }
     all_.push_back(step);
+    repeats_.resize(std::max(repeats_.size(), std::size_t(step.repeat) + 1));
+    Repeat& repeat = repeats_[std::size_t(step.repeat)];
+    ++repeat.steps, repeat.with += step.with.total_seconds(), repeat.without += step.without.total_seconds();
     with_[std::size_t(step.step)].push_back(step.with);
     without_[std::size_t(step.step)].push_back(step.without);
   }
@@ -48,16 +53,22 @@ class Comparison {
   }
   /// Seconds of all steps() together, for each repeat that has done them all, one way. [MEASURED]
   std::vector<double> repeat_seconds(bool with_cache) const {
-    const auto& steps = with_cache ? with_ : without_;
-    std::vector<double> all(steps.empty() ? 0 : steps.back().size());
-    for (const std::vector<Work>& repeats : steps)
-      for (std::size_t repeat = 0; repeat < all.size(); ++repeat) all[repeat] += repeats[repeat].total_seconds();
-    return all;
+    std::vector<double> seconds;
+    for (const Repeat& repeat : repeats_)
+      if (repeat.steps == steps()) seconds.push_back(with_cache ? repeat.with : repeat.without);
+    return seconds;
   }
   /// Whether the repeats took about the same time, both ways; if not, no ratio of times means anything.
   bool repeats_agree() const {
-    return with_.empty() ||
+    return repeats_.empty() ||
            (kvcache::repeats_agree(repeat_seconds(true)) && kvcache::repeats_agree(repeat_seconds(false)));
+  }
+  /// Of the time, how much the comparing thread waited for a processor (see DisturbanceWatch).
+  void set_share_waited(double share) { share_waited_ = share; }
+  /// Why the times are not those of this program alone; empty: nothing speaks against them.
+  std::string disturbed() const {
+    if (repeats_.empty()) return "";
+    return disturbed_by({repeat_seconds(true), repeat_seconds(false)}, share_waited_);
   }
   double part_seconds(bool with_cache, int step, Part part) const {
     std::vector<double> all;
@@ -72,7 +83,13 @@ class Comparison {
   const ComparedStep& first_repeat(int step) const { return all_[std::size_t(step)]; }
 
  private:
+  struct Repeat {
+    int steps = 0;
+    double with = 0, without = 0;  // seconds of these steps
+  };
   std::vector<ComparedStep> all_;
+  std::vector<Repeat> repeats_;
+  double share_waited_ = 0;
   std::vector<std::vector<Work>> with_, without_;  // [steps] of [repeats]
   std::vector<double> differences_;                // [steps]
   int first_other_token_ = -1;
