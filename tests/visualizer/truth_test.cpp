@@ -87,7 +87,7 @@ TEST_CASE("the work panel draws as many reused values as there were, and tables 
       const Timeline& timeline = user.session.timeline();
       const int last = user.view.step, length = timeline.length_after(last);
       const StepRecord& step = timeline.step(last);
-      const Work& with = use_cache ? step.work : user.session.comparison().runs(true, last)[0];
+      const Work with = use_cache ? step.work : user.session.comparison().runs(true, last)[0];
       std::int64_t keys = 0, most = 0;
       for (user.view.layer = 0; user.view.layer < timeline.about().config.layers; ++user.view.layer) {
         const Image picture = user.look();
