@@ -1,10 +1,11 @@
 // kvcache caches: which caches and formats there are, what each keeps, what it costs, and where to read it.
+#include "common/caches.hpp"
+
 #include <fmt/core.h>
 
 #include <memory>
 
 #include "commands.hpp"
-#include "common/cache_cost.hpp"
 #include "common/model_choice.hpp"
 #include "common/readable.hpp"
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "commands.hpp"
+#include "common/session_cache.hpp"
 #include "common/text_argument.hpp"
 #include "device.hpp"
 #include "json_output.hpp"
@@ -30,31 +31,50 @@ struct GenerateChoice {
   SamplingOptions sampling;
 };
 
-ChatFormat chat_format(const GenerateChoice& choice, const ModelChoice& chosen) {
-  const ChatFormat format = chosen.files->chat_format();
-  if (format == ChatFormat::none)
-    say("kvcache",
-        choice.model + " says no chat format that is known here (ChatML, Llama 3); the prompt is read as it is");
-  return format;
+/// The model's chat template, where --chat asks for it and there is one. Errors: those of Checkpoint::chat_template.
+std::optional<ChatTemplate> find_template(const GenerateChoice& choice, const ModelChoice& chosen) {
+  if (!choice.chat) return {};
+  std::optional<ChatTemplate> chat = chosen.files->chat_template();
+  if (!chat)
+    say("kvcache", choice.model + " has no chat template, so no chat format is known; the prompt is read as it is");
+  return chat;
 }
 
-/// What the model reads: the prompt as it stands, or put as a question in the model's own chat format.
-std::string text_to_read(const GenerateChoice& choice, const ModelChoice& chosen) {
-  return choice.chat ? chat_prompt(chat_format(choice, chosen), choice.system, choice.prompt) : choice.prompt;
+/// What the model reads: the prompt as it stands, or put as a question in the model's own chat format. A template
+/// writes the tokens that begin a text itself.
+std::vector<int> ids_to_read(const GenerateChoice& choice, const std::optional<ChatTemplate>& chat,
+                             const ModelChoice& chosen, const std::optional<Tokenizer>& tokenizer) {
+  if (chat) return tokenizer->encode_more(chat->first(choice.system, choice.prompt));
+  return prompt_ids(chosen, tokenizer, choice.prompt, 0, 0);
 }
 
 /// The same after `text`, that the session holds. Without a prompt the text just goes on.
-std::vector<int> more_to_read(const GenerateChoice& choice, const ModelChoice& chosen, const Tokenizer& tokenizer,
-                              std::span<const int> text) {
+std::vector<int> more_to_read(const GenerateChoice& choice, const std::optional<ChatTemplate>& chat,
+                              const Tokenizer& tokenizer, std::span<const int> text) {
   if (!choice.has_prompt) return {};
-  if (!choice.chat) return tokenizer.encode_more(choice.prompt);
-  const ChatFormat format = chat_format(choice, chosen);
-  const bool ended = !text.empty() && tokenizer.bytes_of(text.back()) == end_of_turn(format);
-  return tokenizer.encode_more(next_chat_prompt(format, ended, choice.prompt));
+  if (!chat) return tokenizer.encode_more(choice.prompt);
+  std::string more = chat->next(choice.prompt);
+  const std::string_view last = text.empty() ? "" : tokenizer.bytes_of(text.back());
+  if (!last.empty() && tokenizer.is_added(text.back()) && more.starts_with(last))
+    more.erase(0, last.size());  // the answer has said its end itself
+  return tokenizer.encode_more(more);
 }
 
-/// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session.
-std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint64_t fingerprint) {
+/// After which tokens the model has said all: those its files name, and in a chat what the template ends an answer
+/// with.
+std::vector<int> end_tokens(const std::optional<ChatTemplate>& chat, const ModelChoice& chosen,
+                            const std::optional<Tokenizer>& tokenizer) {
+  std::vector<int> ends = chosen.config.end_tokens;
+  if (!chat) return ends;
+  const std::vector<int> written = tokenizer->encode_more(chat->end_of_answer());
+  if (!written.empty() && tokenizer->is_added(written[0])) ends.push_back(written[0]);
+  return ends;
+}
+
+/// The session to go on with, if there is one. Errors: --cache or --system that do not fit it; those of load_session
+/// and check_session_cache.
+std::optional<SavedSession> find_session(const GenerateChoice& choice, const ModelConfig& config,
+                                         std::uint64_t fingerprint) {
   if (choice.session.empty()) return {};
   check(choice.cache != "none",
         "generate: --session keeps the cache, but --cache none keeps nothing; name another cache");
@@ -63,10 +83,15 @@ std::optional<SavedSession> find_session(const GenerateChoice& choice, std::uint
   SavedSession saved = load_session(choice.session, fingerprint);
   const std::string& cache = saved.session().cache;
   check(!choice.has_cache || choice.cache == cache, "generate: the session ", choice.session, " has the cache \"",
-        cache, "\", but --cache ", choice.cache, " is given; leave --cache out, or begin another session");
+        cache.substr(0, 100), "\", but --cache ", choice.cache,
+        " is given; leave --cache out, or begin another session");
   check(choice.system.empty(), "generate: --system is said at the beginning, but the session ", choice.session,
         " has begun; leave it out, or begin another session");
   check(!saved.session().tokens.empty(), "generate: the session ", choice.session, " holds no text; begin another");
+  for (const int token : saved.session().tokens)
+    check(token < config.vocab, choice.session, ": a token of the text has the id ", token, ", but the model knows ",
+          config.vocab, "; the file is broken: begin another session");
+  check_session_cache(saved, config.cache_shape(), choice.has_cache);
   return saved;
 }
 
@@ -94,10 +119,9 @@ struct Writing {
 };
 
 /// Token by token, to the end or until somebody stops it. `beginning` is printed first.
-void write_text(const ModelChoice& chosen, const Tokenizer& tokenizer, const std::string& beginning, bool chat,
+void write_text(const std::vector<int>& ends, const Tokenizer& tokenizer, const std::string& beginning, bool chat,
                 auto& decoding, Writing& writing) {
   if (!writing.goes_on()) return;
-  const std::vector<int>& ends = chosen.config.end_tokens;
   Utf8Stream stream;
   writing.is_read = print_at_once(as_printed(beginning));
   while (writing.goes_on() && !decoding.done()) {
@@ -128,18 +152,22 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
            Outputs& outputs, auto& path) {
   Writing writing;
   writing.is_kept = session || !choice.json.empty();
+  const std::optional<ChatTemplate> chat = find_template(choice, chosen);
   const std::vector<int> prompt = [&] {
     const Timed timed(writing.work, Part::tokenising);
-    if (!saved) return prompt_ids(chosen, tokenizer, text_to_read(choice, chosen), 0, 0);
+    if (!saved) return ids_to_read(choice, chat, chosen, tokenizer);
     std::vector<int> text = saved->session().tokens;
-    const std::vector<int> more = more_to_read(choice, chosen, *tokenizer, text);
+    const std::vector<int> more = more_to_read(choice, chat, *tokenizer, text);
     text.insert(text.end(), more.begin(), more.end());
     return text;
   }();
+  if (tokenizer) check_ids(prompt, chosen, *tokenizer);
+  const std::vector<int> ends = end_tokens(chat, chosen, tokenizer);
 
   const bool use_cache = choice.cache != "none";
   const std::string spec = saved ? saved->session().cache : use_cache ? choice.cache : "growing";
-  auto cache = path.cache(spec, int(prompt.size()) + choice.tokens);
+  auto cache =
+      path.cache(spec, slots_sum("generate: the prompt and --tokens", int(prompt.size()), std::max(0, choice.tokens)));
   if (saved) {
     saved->restore(cache);
     say("kvcache", fmt::format("{}: resumed {} tokens, {} of them in the cache ({}); {} to compute before the next",
@@ -148,13 +176,11 @@ void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::o
   }
   // The text goes on from the prompt, but an answer stands alone; so does what follows a session without a new prompt.
   const std::string beginning = !choice.chat && (!saved || choice.has_prompt) ? choice.prompt : "";
-  Decoding decoding(path.model, cache, std::span<const int>(prompt),
-                    {.tokens = choice.tokens,
-                     .use_cache = use_cache,
-                     .sampling = choice.sampling,
-                     .stop_tokens = chosen.config.end_tokens});
+  Decoding decoding(
+      path.model, cache, std::span<const int>(prompt),
+      {.tokens = choice.tokens, .use_cache = use_cache, .sampling = choice.sampling, .stop_tokens = ends});
   try {
-    write_text(chosen, *tokenizer, beginning, choice.chat, decoding, writing);
+    write_text(ends, *tokenizer, beginning, choice.chat, decoding, writing);
   } catch (const Error& error) {
     if (session) fail(error.what(), "; the session ", choice.session, saved ? " is as it was" : " was not begun");
     throw;
@@ -206,7 +232,7 @@ void run_generate(GenerateChoice& choice) {
   std::optional<FileToWrite> session;
   if (!choice.session.empty()) session.emplace(choice.session);
   Outputs outputs({choice.json});
-  const std::optional<SavedSession> saved = find_session(choice, fingerprint);
+  const std::optional<SavedSession> saved = find_session(choice, chosen.config, fingerprint);
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
   choice.device.with_path(
       model, [&](auto& path) { write(choice, chosen, tokenizer, fingerprint, saved, session, outputs, path); });
@@ -226,7 +252,7 @@ void add_generate(CLI::App& app) {
       ->add_option("--model", choice->model, "tiny, tiny-mha, tiny-mqa, smollm2, a Hugging Face folder, or a GGUF file")
       ->capture_default_str();
   choice->prompt_given.add_to(*command);
-  command->add_flag("--chat", choice->chat, "put the prompt as a question, in the model's chat format");
+  command->add_flag("--chat", choice->chat, "put the prompt as a question, as the model's chat template writes it");
   command->add_option("--system", choice->system,
                       "with --chat: what the model is told before the question (as --prompt)");
   command->add_option("--tokens", choice->tokens, "how many tokens to write at most")->capture_default_str();

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "commands.hpp"
 #include "common/device_model.hpp"
@@ -23,10 +24,14 @@ struct FormatShare {
 /// What the tensors are stored in, by format.
 std::map<std::string, FormatShare> formats_of(const TensorFiles& files) {
   std::map<std::string, FormatShare> shares;
-  for (const auto& [key, tensor] : files.tensors) {
-    FormatShare& share = shares[name(tensor.format)];
-    ++share.tensors, share.numbers += tensor.size(), share.bytes += tensor.bytes.size();
-  }
+  const auto count = [&](const std::string& format, const std::vector<std::size_t>& shape, std::size_t bytes) {
+    FormatShare& share = shares[format];
+    std::size_t numbers = 1;
+    for (const std::size_t length : shape) numbers *= length;
+    ++share.tensors, share.numbers += numbers, share.bytes += bytes;
+  };
+  for (const auto& [key, tensor] : files.tensors) count(name(tensor.format), tensor.shape, tensor.bytes.size());
+  for (const auto& [key, tensor] : files.unread) count(tensor.type + " (cannot be read)", tensor.shape, tensor.bytes);
   return shares;
 }
 
@@ -34,8 +39,18 @@ std::map<std::string, FormatShare> formats_of(const TensorFiles& files) {
 struct Contents {
   std::map<std::string, FormatShare> formats;
   int tokenizer_size = 0;
-  ChatFormat chat_format = ChatFormat::none;
+  std::string chat_format = "none";
 };
+
+/// What its chat template writes, in words: a known format, one of its own, or why it cannot be followed.
+std::string chat_format_of(const Checkpoint& files) {
+  try {
+    const std::optional<ChatTemplate> chat = files.chat_template();
+    return chat ? std::string(chat->name()) : "none";
+  } catch (const Error& error) {
+    return std::string("cannot be followed: ") + error.what();
+  }
+}
 
 std::string positions_in_words(const ModelConfig& c) {
   if (c.position == PositionKind::learned) return "learned";
@@ -80,8 +95,8 @@ Contents print_info(const ModelChoice& chosen) {
     contents.tokenizer_size = chosen.files->tokenizer().vocab_size();
     line("vocabulary",
          fmt::format("{} tokens; the tokenizer has {}", with_commas(c.vocab), with_commas(contents.tokenizer_size)));
-    contents.chat_format = chosen.files->chat_format();
-    line("chat format", std::string(name(contents.chat_format)));
+    contents.chat_format = chat_format_of(*chosen.files);
+    line("chat format", contents.chat_format);
   }
   const double per_token = double(c.cache_shape().bytes_per_token(1));  // with one byte a number
   line("cache", fmt::format("{} B a token in f32, {} B in f16: 2 x {} layers x {} kv heads x {} x bytes   COMPUTED",
@@ -118,7 +133,7 @@ nlohmann::json to_json(const ModelChoice& chosen, const Contents& contents) {
   for (const auto& [format, share] : contents.formats)
     json["weights"][format] = {{"tensors", share.tensors}, {"numbers", share.numbers}, {"bytes", share.bytes}};
   json["tokenizer_size"] = contents.tokenizer_size;
-  json["chat_format"] = name(contents.chat_format);
+  json["chat_format"] = contents.chat_format;
   return json;
 }
 

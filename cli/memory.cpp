@@ -8,7 +8,7 @@
 #include <set>
 
 #include "commands.hpp"
-#include "common/cache_cost.hpp"
+#include "common/caches.hpp"
 #include "common/model_choice.hpp"
 #include "terminal.hpp"
 
@@ -23,8 +23,8 @@ struct CacheFormat {
 constexpr std::array<CacheFormat, 4> formats{{{"f32", 32}, {"f16", 16}, {"q8_0", 8.5}, {"q4_0", 4.5}}};
 
 struct MemoryChoice {
-  std::string model = "tiny", budget, weights = "f16";
-  std::vector<std::string> caches;  // as make_cache reads them
+  std::string model = "tiny", budget, weights;  // weights: empty for those of the model's files
+  std::vector<std::string> caches;              // as make_cache reads them
   int tokens = 0, batch = 1;
 };
 
@@ -81,12 +81,19 @@ void print_heads(const ModelConfig& c) {
   line("MQA", 1);
 }
 
-double weight_bytes(const ModelConfig& c, const MemoryChoice& choice) {
-  return double(c.parameters()) * (choice.weights == "f32" ? 4 : 2);
+/// As they lie in the model's files, whatever their formats; in f16 for a shape; or as was asked for.
+double weight_bytes(const ModelChoice& chosen, const MemoryChoice& choice) {
+  if (choice.weights.empty() && !chosen.is_shape()) try {
+      return double(chosen.files->weight_bytes());
+    } catch (const Error& error) {
+      fail(error.what(), "; --weights f16 counts them by the model's config alone");
+    }
+  return double(chosen.config.parameters()) * (choice.weights == "f32" ? 4 : 2);
 }
 
 /// The caches that were named, beside each other.
-void print_caches(const ModelConfig& c, const MemoryChoice& choice) {
+void print_caches(const ModelChoice& chosen, const MemoryChoice& choice) {
+  const ModelConfig& c = chosen.config;
   const bool has_budget = !choice.budget.empty();
   std::size_t width = 5;
   for (const std::string& cache : choice.caches) width = std::max(width, cache.size());
@@ -101,17 +108,18 @@ void print_caches(const ModelConfig& c, const MemoryChoice& choice) {
                readable_bytes(double(memory.reserved_bytes) * choice.batch));
     const double fast = double(memory.reserved_bytes - std::min(memory.reserved_bytes, memory.slow_bytes));
     if (has_budget)
-      fmt::print(
-          "   {:>15}",
-          with_commas(std::int64_t(std::max(0., bytes_of_budget(choice.budget) - weight_bytes(c, choice)) / fast)));
+      fmt::print("   {:>15}", with_commas(std::int64_t(
+                                  std::max(0., bytes_of_budget(choice.budget) - weight_bytes(chosen, choice)) / fast)));
     fmt::print("\n");
   }
 }
 
-void print_capacity(const ModelConfig& c, const MemoryChoice& choice) {
-  const double budget = bytes_of_budget(choice.budget), weights = weight_bytes(c, choice), left = budget - weights;
-  fmt::print("\nin {}: weights ({}, {} parameters) take {}", readable_bytes(budget), choice.weights,
-             with_commas(c.parameters()), readable_bytes(weights));
+void print_capacity(const ModelChoice& chosen, const MemoryChoice& choice) {
+  const ModelConfig& c = chosen.config;
+  const double budget = bytes_of_budget(choice.budget), weights = weight_bytes(chosen, choice), left = budget - weights;
+  const char* as = !choice.weights.empty() ? choice.weights.c_str() : chosen.is_shape() ? "f16" : "as in the file";
+  fmt::print("\nin {}: weights ({}, {} parameters) take {}", readable_bytes(budget), as, with_commas(c.parameters()),
+             readable_bytes(weights));
   if (left <= 0) {
     fmt::print("; they do not fit, so no sequence does   COMPUTED\n");
     return;
@@ -131,7 +139,8 @@ void print_capacity(const ModelConfig& c, const MemoryChoice& choice) {
 }
 
 void run_memory(MemoryChoice choice) {
-  const ModelConfig c = choose_config(choice.model).config;
+  const ModelChoice chosen = choose_config(choice.model);
+  const ModelConfig& c = chosen.config;
   if (choice.tokens == 0) choice.tokens = c.max_positions;
   check(choice.tokens >= 1, "--tokens ", choice.tokens, ": at least 1 is needed");
   check(choice.batch >= 1, "--batch ", choice.batch, ": at least 1 is needed");
@@ -139,10 +148,10 @@ void run_memory(MemoryChoice choice) {
              c.q_heads, c.kv_heads, c.head_dim, with_commas(c.max_positions));
   if (choice.tokens > c.max_positions)
     fmt::print("note: {} tokens are more than the model's positions\n", with_commas(choice.tokens));
-  if (!choice.caches.empty()) return print_caches(c, choice);
+  if (!choice.caches.empty()) return print_caches(chosen, choice);
   print_prices(c, choice);
   print_heads(c);
-  if (!choice.budget.empty()) print_capacity(c, choice);
+  if (!choice.budget.empty()) print_capacity(chosen, choice);
 }
 
 }  // namespace
@@ -159,9 +168,10 @@ void add_memory(CLI::App& app) {
   command->add_option("--tokens", choice->tokens, "length of the text; default: the model's positions");
   command->add_option("--batch", choice->batch, "texts at the same time")->capture_default_str();
   command->add_option("--budget", choice->budget, "memory for weights and caches, such as 24GiB");
-  command->add_option("--weights", choice->weights, "format of the weights beside the caches")
-      ->check(CLI::IsMember({"f16", "f32"}))
-      ->capture_default_str();
+  command
+      ->add_option("--weights", choice->weights,
+                   "format of the weights beside the caches; default: as they lie in the model's files, f16 for shapes")
+      ->check(CLI::IsMember({"f16", "f32"}));
   command->callback([choice] { run_memory(*choice); });
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <cmath>
 #include <memory>
 
 #include "commands.hpp"
@@ -30,28 +31,13 @@ struct QualityChoice {
 /// One cache on its way through the text.
 struct QualityRun {
   std::string name;
-  std::shared_ptr<std::int64_t> evictions;  // rows forgotten, in all layers
-  std::vector<float> logits;
-  Quality quality;
+  std::vector<float> logits = {};
+  Quality quality = {};
   double seconds = 0;  // [MEASURED]
   MemoryUse memory = {};
+  double evicted = 0;  // tokens, the mean of the layers
   bool keeps_every_token = false;
 };
-
-/// A run, and its cache, which tells the run what it forgets.
-auto make_run(const std::string& name, int tokens, auto& path) {
-  // The listener is called by the cache that is moved around here: it lives as long as the counter.
-  struct Listening {
-    std::int64_t evictions = 0;
-    std::function<void(const PolicyEvent&)> listener;
-  };
-  const auto listening = std::make_shared<Listening>();
-  listening->listener = [count = &listening->evictions](const PolicyEvent& event) {
-    *count += std::holds_alternative<Evicted>(event);
-  };
-  auto cache = path.cache(name, tokens, MaybeObserver{&listening->listener});
-  return std::pair(QualityRun{name, {listening, &listening->evictions}, {}, {}}, std::move(cache));
-}
 
 std::vector<int> read_text(const QualityChoice& choice, const ModelChoice& chosen) {
   check(!chosen.is_shape(), "quality: ", choice.model, " has random weights and foresees nothing; give a model");
@@ -65,18 +51,19 @@ std::vector<int> read_text(const QualityChoice& choice, const ModelChoice& chose
   return ids;
 }
 
-void print_table(const std::vector<QualityRun>& runs, int predicted, int layers) {
+void print_table(const std::vector<QualityRun>& runs, int predicted) {
   std::size_t width = 5;
   for (const QualityRun& run : runs) width = std::max(width, run.name.size());
   fmt::print("{:<{}} {:>16} {:>10} {:>19} {:>13} {:>12} {:>9} {:>8}\n", "cache", width, "loss (nats)", "perplexity",
              "KL divergence", "same top", "bytes", "evicted", "seconds");
   for (const QualityRun& run : runs) {
     const Quality& q = run.quality;
-    const std::int64_t evicted = *run.evictions / layers;
+    const bool is_whole = run.evicted == std::floor(run.evicted);  // else layers differ
+    const std::string evicted = is_whole ? with_commas(std::int64_t(run.evicted)) : fmt::format("{:.1f}", run.evicted);
     fmt::print("{:<{}} {:>8.4f} ± {:<5.3f} {:>10.3f} {:>9.2g} ± {:<7.1g} {:>6.2f} ± {:<4.2f} {:>12} {:>9} {:>8.2f}\n",
                run.name, width, q.loss().mean(), q.loss().standard_error(), q.perplexity(), q.divergence().mean(),
                q.divergence().standard_error(), 100 * q.agreement().mean(), 100 * q.agreement().standard_error(),
-               with_commas(std::int64_t(run.memory.used_bytes)), with_commas(evicted), run.seconds);
+               with_commas(std::int64_t(run.memory.used_bytes)), evicted, run.seconds);
   }
   fmt::print(
       "\nloss, KL divergence and same top (%): means over {} tokens ± their standard error, as if tokens did not "
@@ -85,11 +72,11 @@ void print_table(const std::vector<QualityRun>& runs, int predicted, int layers)
       "MEASURED\n",
       with_commas(predicted), runs[0].name);
   for (const QualityRun& run : runs)
-    if (*run.evictions == 0 && !run.keeps_every_token)
-      fmt::print("note: {} never evicted a token: the text is not longer than what it keeps\n", run.name);
+    if (run.evicted == 0 && !run.keeps_every_token)
+      fmt::print("note: {} still holds every token: the text is not longer than what it keeps\n", run.name);
 }
 
-nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun>& runs, int tokens, int layers) {
+nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun>& runs, int tokens) {
   nlohmann::json list = nlohmann::json::array();
   for (const QualityRun& run : runs) {
     const Quality& q = run.quality;
@@ -102,7 +89,7 @@ nlohmann::json to_json(const QualityChoice& choice, const std::vector<QualityRun
                     {"top1_agreement", q.agreement().mean()},
                     {"top1_agreement_error", q.agreement().standard_error()},
                     {"used_bytes", run.memory.used_bytes},
-                    {"evictions", *run.evictions / layers},
+                    {"evictions", run.evicted},
                     {"seconds", run.seconds}});
   }
   return {
@@ -145,11 +132,11 @@ std::vector<QualityRun> read_with_all(const QualityChoice& choice, const std::ve
   std::vector<QualityRun> runs;
   std::vector<decltype(path.cache("", 0))> caches;
   for (const std::string& name : choice.caches) {
-    auto [run, cache] = make_run(name, int(ids.size()), path);
+    auto cache = path.cache(name, int(ids.size()));
     const int longest = longest_text(path.model.config(), cache);
     check(std::ssize(ids) - 1 <= longest, "quality: the text has ", ids.size(), " tokens, but with ", name,
           " the model can read ", longest, "; give --tokens");
-    runs.push_back(std::move(run)), caches.push_back(std::move(cache));
+    runs.push_back({name}), caches.push_back(std::move(cache));
   }
   Progress progress("reading", (std::ssize(ids) - 1) * std::ssize(runs));
   for (std::size_t t = 0; t + 1 < ids.size(); ++t)
@@ -162,8 +149,10 @@ std::vector<QualityRun> read_with_all(const QualityChoice& choice, const std::ve
       run.quality.template add<float>(run.logits, runs[0].logits, ids[t + 1]);
       progress.advance();
     }
-  for (std::size_t i = 0; i < runs.size(); ++i)
+  for (std::size_t i = 0; i < runs.size(); ++i) {
     runs[i].memory = caches[i].memory(), runs[i].keeps_every_token = caches[i].keeps_every_token();
+    runs[i].evicted = forgotten_tokens(caches[i]);
+  }
   return runs;
 }
 
@@ -180,13 +169,12 @@ void run_quality(QualityChoice choice) {
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
   const std::vector<QualityRun> runs =
       choice.device.with_path(model, [&](auto& path) { return read_with_all(choice, ids, path); });
-  const int layers = chosen.config.layers;
   // The files first: who reads what is printed may have gone.
-  outputs.write(choice.json, [&] { return json_text(to_json(choice, runs, int(ids.size()), layers)); });
+  outputs.write(choice.json, [&] { return json_text(to_json(choice, runs, int(ids.size()))); });
   outputs.write(choice.csv, [&] { return to_csv(runs); });
   outputs.write(choice.picture, [&] { return to_svg(to_plot(runs, choice.model)); });
   fmt::print("{}\n{}: {} tokens\n\n", chosen.described(), printable(choice.text), with_commas(std::ssize(ids)));
-  print_table(runs, int(ids.size()) - 1, layers);
+  print_table(runs, int(ids.size()) - 1);
   outputs.finish();
 }
 

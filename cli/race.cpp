@@ -60,7 +60,7 @@ namespace {
 
 /// Writes the text once, with a fresh cache; on_step is called after each step.
 void run_once(auto& path, const std::vector<int>& prompt, int tokens, Run& run, Progress& progress) {
-  const int length = int(prompt.size()) + tokens;
+  const int length = slots_sum("race: the prompt and --tokens", int(prompt.size()), std::max(0, tokens));
   auto cache = path.cache(run.cached() ? run.cache : "growing", length);
   std::vector<double> step_seconds;
   const auto start = Timed::Clock::now();

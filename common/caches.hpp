@@ -9,5 +9,6 @@ namespace kvcache {
 extern template NamedCache<AnyRows> make_cache<AnyRows>(std::string_view, CacheShape, int, MaybeObserver);
 extern template NamedCache<FloatRows<double>> make_cache<FloatRows<double>>(std::string_view, CacheShape, int,
                                                                             MaybeObserver);
+extern template CachePlan plan_cache<AnyRows>(std::string_view, CacheShape, int, int);
 
 }  // namespace kvcache

@@ -46,6 +46,13 @@ inline std::optional<Tokenizer> load_tokenizer(const ModelChoice& choice) {
   return choice.files->tokenizer();
 }
 
+/// Errors: a token of the tokenizer that the model does not have, such as an added one that it was never trained with.
+inline void check_ids(const std::vector<int>& ids, const ModelChoice& choice, const Tokenizer& tokenizer) {
+  for (const int id : ids)
+    check(id < choice.config.vocab, "the text holds '", tokenizer.bytes_of(id), "', which is token ", id,
+          " of the tokenizer, but the model has only ", choice.config.vocab, " tokens; leave it out");
+}
+
 /// The ids a run starts from. With `count` given, exactly so many: the prompt's, repeated as often as needed; for a
 /// shape, which has no tokenizer, drawn from the seed.
 inline std::vector<int> prompt_ids(const ModelChoice& choice, const std::optional<Tokenizer>& tokenizer,
@@ -54,6 +61,7 @@ inline std::vector<int> prompt_ids(const ModelChoice& choice, const std::optiona
   if (tokenizer) {
     const std::vector<int> text = tokenizer->encode(prompt);
     check(!text.empty(), "the prompt is empty; give some text with --prompt");
+    check_ids(text, choice, *tokenizer);
     if (count == 0) return text;
     while (int(ids.size()) < count) ids.push_back(text[ids.size() % text.size()]);
   } else {

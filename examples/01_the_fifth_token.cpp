@@ -1,4 +1,5 @@
-// Attention by hand: four tokens have been read, the fifth comes. It is computed twice, without and with a cache.
+// Attention by hand, in one head of the first layer: four tokens have been read, the fifth comes. It is computed twice:
+// with keys and values that were kept since each of the four came, and from nothing.
 // g++ -std=c++20 -O2 -Iinclude -I/usr/include/eigen3 examples/01_the_fifth_token.cpp && ./a.out
 #include <cstdio>
 #include <kvcache/attention/reference.hpp>
@@ -21,6 +22,11 @@ Vector project(const Matrix& w, const Vector& x) {
   return w * x;
 }
 
+void append_row(Matrix& rows, const Vector& row) {
+  rows.conservativeResize(rows.rows() + 1, Eigen::NoChange);
+  rows.bottomRows(1) = row.transpose();
+}
+
 void show(const char* title, const Vector& output, int computed, int reused) {
   std::printf("%s\n  computed: %d Q, %d K, %d V (%ld multiplications)   reused: %d K, %d V\n", title, computed,
               computed, computed, multiplications, reused, reused);
@@ -29,27 +35,35 @@ void show(const char* title, const Vector& output, int computed, int reused) {
 }
 
 int main() {
-  // Without a cache: queries, keys and values of all five tokens, as if nothing had been read before.
-  Matrix queries(5, 4), keys(5, 4), values(5, 4);
-  for (int t = 0; t < 5; ++t) {
-    queries.row(t) = project(to_query, tokens.row(t));
-    keys.row(t) = project(to_key, tokens.row(t));
-    values.row(t) = project(to_value, tokens.row(t));
+  // Before token 5 is known: four steps, each of which keeps the key and the value of its own token.
+  Matrix cached_keys(0, 4), cached_values(0, 4);
+  for (int t = 0; t < 4; ++t) {
+    append_row(cached_keys, project(to_key, tokens.row(t)));
+    append_row(cached_values, project(to_value, tokens.row(t)));
   }
-  std::vector<double> weights;
-  const Vector without = kvcache::reference_attention(Vector(queries.row(4)), keys, values, &weights);
-  show("Without a cache", without, 5, 0);
+  multiplications = 0;
 
-  // With one: the keys and values of the first four tokens were kept from the steps before.
-  const Matrix cached_keys = keys.topRows(4), cached_values = values.topRows(4);
-  Matrix all_keys(5, 4), all_values(5, 4);
-  all_keys << cached_keys, project(to_key, tokens.row(4)).transpose();
-  all_values << cached_values, project(to_value, tokens.row(4)).transpose();
-  const Vector with = kvcache::reference_attention(project(to_query, tokens.row(4)), all_keys, all_values);
+  // Token 5 comes. With the cache: its own query, key and value, and what was kept.
+  append_row(cached_keys, project(to_key, tokens.row(4)));
+  append_row(cached_values, project(to_value, tokens.row(4)));
+  std::vector<double> weights;
+  const Vector with =
+      kvcache::reference_attention(project(to_query, tokens.row(4)), cached_keys, cached_values, &weights);
   show("With a cache", with, 1, 4);
 
-  std::printf("The largest difference is %g: a key depends on its own token alone, and so does a value.\n",
+  // Without one: queries, keys and values of all five tokens, as if nothing had been read before.
+  Matrix queries(0, 4), keys(0, 4), values(0, 4);
+  for (int t = 0; t < 5; ++t) {
+    append_row(queries, project(to_query, tokens.row(t)));
+    append_row(keys, project(to_key, tokens.row(t)));
+    append_row(values, project(to_value, tokens.row(t)));
+  }
+  const Vector without = kvcache::reference_attention(Vector(queries.row(4)), keys, values);
+  show("Without a cache", without, 5, 0);
+
+  std::printf("The largest difference is %g: token 5 changed no key and no value of the tokens before it.\n",
               (with - without).cwiseAbs().maxCoeff());
+  std::printf("Queries 1 to 4 find nothing for token 5. A next layer would need what they find: see 17_two_layers.\n");
   std::printf("How much token 5 looks at each token:");
   for (int t = 0; t < 5; ++t) std::printf("  %s %.2f", words[t], weights[std::size_t(t)]);
   std::printf("\n");

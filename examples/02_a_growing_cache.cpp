@@ -24,10 +24,10 @@ int main() {
     const auto query = row_of(q_heads), key = row_of(shape.kv_heads), value = row_of(shape.kv_heads);
     kvcache::Matrix<float> output(1, q_heads * shape.head_dim);
     kvcache::Work work;
-    const int reused = cache.length(0);
     attention.append_and_attend(cache, /*layer*/ 0, kvcache::in(key), kvcache::in(value), kvcache::in(query), token,
                                 kvcache::out(output), work);
     const kvcache::MemoryUse memory = cache.memory();
+    const int reused = int(work.tokens_reused);  // of earlier tokens, as attention counted what it read
     std::printf("%5d  1 K, 1 V   %d K, %d V   %10zu  %8zu  %13zu\n", token + 1, reused, reused, memory.used_bytes,
                 memory.reserved_bytes, memory.copied_bytes);
   }

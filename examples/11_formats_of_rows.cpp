@@ -9,7 +9,7 @@
 
 using Matrix = kvcache::Matrix<float>;
 const kvcache::CacheShape shape{.layers = 1, .kv_heads = 1, .head_dim = 64};
-const int tokens = 512;
+const int tokens = 4096;
 
 Matrix random_rows(int rows, float outliers) {
   kvcache::Random random(7);
@@ -34,18 +34,28 @@ void show(const char* name, typename Rows::Options options = {}) {
     error[outliers] = std::sqrt((scores - queries * keys.transpose()).squaredNorm() / double(scores.size()));
     bytes = cache.memory().used_bytes;
   }
-  std::printf("%-24s %7.1f bytes a key and value %10.4f %12.4f\n", name, double(bytes) / tokens, error[0], error[1]);
+  std::printf("%-26s %14.1f %12.4f %12.4f\n", name, double(bytes) / tokens, error[0], error[1]);
 }
 
 int main() {
-  std::printf("%66s\n%-50s %10s %12s\n", "error of a score", "format", "even", "outliers");
-  for (const kvcache::RowFormat* format : kvcache::row_formats::all)
-    show<kvcache::AnyRows>(format->name, {format, format});
-  show<kvcache::KiviRows>("kivi, 4 bits", {});
-  show<kvcache::KiviRows>("kivi, 2 bits", {.keys = {2, true}, .values = {2, false}});
-  show<kvcache::KiviRows>("4 bits, keys per token", {.keys = {4, false}, .values = {4, false}});
+  std::printf("%-26s %14s %25s\n", "", "bytes of a key", "error of a score");
+  std::printf("%-26s %14s %12s %12s\n", "format", "and its value", "even", "outliers");
+  const auto plain = [](const kvcache::RowFormat& format) { show<kvcache::AnyRows>(format.name, {&format, &format}); };
+  using namespace kvcache::row_formats;
+  std::printf("-- 32 and 16 bits a number\n");
+  plain(f32), plain(f16), plain(bf16);
+  std::printf("-- 8 bits\n");
+  plain(int8), plain(q8_0);
+  show<kvcache::KiviRows>("kivi", {.keys = {8, true}, .values = {8, false}});
+  std::printf("-- 4 bits\n");
+  plain(int4), plain(q4_0);
+  show<kvcache::KiviRows>("kivi", {.keys = {4, true}, .values = {4, false}});
+  show<kvcache::KiviRows>("kivi, but keys per token", {.keys = {4, false}, .values = {4, false}});
+  std::printf("-- 2 bits\n");
+  show<kvcache::KiviRows>("kivi", {.keys = {2, true}, .values = {2, false}});
   std::printf(
-      "\nWith a scale for each token, two large channels cost all others their precision. KIVI's keys have a scale "
-      "for\n"
-      "each channel of 32 tokens. (Its bytes here count 32 to 64 whole tokens.)\n");
+      "\nCompare formats of as many bits. With a scale for each token, two large channels cost all others their\n"
+      "precision. KIVI's keys have a scale for each channel of 32 tokens. Its newest 32 to 64 tokens are whole: of\n"
+      "%d tokens they are few, so they add little to the bytes above.\n",
+      tokens);
 }

@@ -24,5 +24,5 @@ int main() {
   write("every token", kvcache::GrowingCache<>(model.config.cache_shape()));
   write("the newest 16, and every 4th of the older ones",
         StridedCache<>(model.config.cache_shape(), /*recent*/ 16, /*stride*/ 4));
-  std::printf("tests/cache/own_policy_test.cpp puts it through the laws of a cache, and five mistakes with it.\n");
+  std::printf("tests/cache/own_policy_test.cpp puts it through the laws of a cache, and six mistakes with it.\n");
 }

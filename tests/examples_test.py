@@ -1,6 +1,6 @@
 """Compiles every example, and every solution of an exercise, by the command at its head, runs it, and compares what it
-prints with the stored output beside it. The program in README.md is treated alike. In lines marked MEASURED numbers may
-differ.
+prints with the stored output beside it. Whole programs in documents are treated alike: the next block is their command,
+and one of text after that what they print. In lines marked MEASURED numbers may differ.
 
     python3 tests/examples_test.py [--update]
 """
@@ -11,6 +11,8 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from documents_test import WHOLE_PROGRAM, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +43,7 @@ def check(job):
         return f"{name}: {error}"
     if update:
         update(printed)
-    elif comparable(printed) != comparable(expected):
+    elif expected is not None and comparable(printed) != comparable(expected):
         return f"{name}: printed\n{printed}\nbut stored is\n{expected}"
     return None
 
@@ -53,11 +55,21 @@ def jobs(folder, update):
         assert len(text.splitlines()) <= 100, f"{source}: an example has at most 100 lines"
         yield (folder, source.stem, command_of(text), stored.read_text() if stored.exists() else "",
                stored.write_text if update else None)
-    readme = (ROOT / "README.md").read_text()
-    program, output = re.search(r"```cpp\n(.*?)```.*?```text\n(.*?)```", readme, re.S).groups()
-    (Path(folder) / "readme.cpp").write_text(program)
-    command = re.search(r"^g\+\+ .*$", readme, re.M)[0].replace("hello.cpp", f"{folder}/readme.cpp")
-    yield folder, "README", command.split(" &&")[0], output, None
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for program, command, output in programs_in(document):
+            source = re.search(r"[\w/]+\.cpp", command)[0]
+            (Path(folder) / source).write_text(program)
+            yield folder, Path(source).stem, command.replace(source, f"{folder}/{source}"), output, None
+
+
+def programs_in(document):
+    """Whole programs, each with the command of the next block, and what it prints if a block of text follows."""
+    blocks, _ = parts(document.read_text())
+    no_block = (0, "", "")
+    for (_, _, program), (_, _, command), (_, language, output) in zip(blocks, [*blocks[1:], no_block],
+                                                                       [*blocks[2:], no_block, no_block]):
+        if re.search(WHOLE_PROGRAM, program):
+            yield program, re.search(r"^g\+\+ [^&\n]*", command)[0], output if language == "text" else None
 
 
 with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:

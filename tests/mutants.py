@@ -37,6 +37,7 @@ TRACED_CACHE = ["observe/traced_cache_test.cpp"]
 READ_ROWS = ["observe/read_rows_test.cpp"]
 COMPARED = ["observe/compared_decoding_test.cpp"]
 FILE = ["observe/timeline_file_test.cpp"]
+QUALITY = ["observe/quality_test.cpp"]
 GGUF = ["io/gguf_test.cpp"]
 GGUF_CONFIG = ["io/gguf_config_test.cpp"]
 GGUF_MODELS = ["io/gguf_models_test.cpp"]
@@ -89,6 +90,24 @@ FAULTS = [
     ("attention/attention.hpp", "row_tile_ - gathered.rows", "row_tile_", ATTENTION),
     ("attention/attention.hpp", "    gathered.show(softmax, scores);\n  }", "  }", ATTENTION),
     ("attention/attention.hpp", "count = rows = 0;", "count = 0;", ATTENTION),
+    ("attention/attention.hpp", "if (done == 0) count_reused", "count_reused", GENERATE),
+    ("attention/attention.hpp", "kept_rows(cache, layer, head) - 1", "kept_rows(cache, layer, head)", GENERATE),
+    ("attention/attention.hpp", "block.position(r) < position;", "block.position(r) <= position;", GENERATE),
+    ("core/work.hpp", "std::max(tokens_reused, rows_of_the_head)", "rows_of_the_head", GENERATE),
+    ("decode/generate.hpp", "int(step_.work.tokens_reused)", "int(held)", GENERATE),
+    ("cache/check_slots.hpp", "first + count <= slots", "first <= slots", ROWS),
+    ("cache/check_slots.hpp", "return first >= 0 && count >= 0", "return count >= 0", ROWS),
+    ("cache/check_slots.hpp", "from < to + count && to < from + count", "from == to", ROWS),
+    ("cache/check_slots.hpp", "!are_slots(0, keep, had) || keep > slots", "keep > slots", ROWS),
+    ("cache/rows/packed_rows.hpp", "check_packable(\"value\", formats_.values(), first_slot, values);", "", PACKED_ROWS),
+    ("cache/rows/packed_rows.hpp", "if (format.holds_all) return;", "", PACKED_ROWS),
+    ("cache/rows/kivi_parts.hpp", "if (const auto d = find_not_finite(at(rows, r, 0), rows.cols()))",
+     "if (const auto d = find_not_finite(at(rows, 0, 0), rows.cols()); d && r > 0)", KIVI),
+    ("math/quantise.hpp", "std::isinf(number) ? number : ", "", PACKED_ROWS),
+    ("observe/quality.hpp", "forgotten -= block.rows()", "forgotten -= 1", QUALITY),
+    ("cuda/row_formats.cuh", "spoilt == 0 ? largest / 127 : NAN", "largest / 127", GPU_KERNELS),
+    ("cuda/transformer.cuh", "if (done == 0) count_reused(cache, l);", "count_reused(cache, l);", GPU_MODEL),
+    ("cuda/transformer.cuh", "position_ - block.first_position, 0", "position_ + 1 - block.first_position, 0", GPU_MODEL),
     ("attention/online_softmax.hpp", "if (rescale != 1) Array", "if (rescale > 2) Array", SOFTMAX),
     ("attention/online_softmax.hpp", "sum_[i] * rescale", "sum_[i]", SOFTMAX),
     ("attention/online_softmax.hpp", "std::fill_n(output_.data(), output_.size(), Scalar(0));", "", SOFTMAX),
@@ -340,7 +359,7 @@ FAULTS = [
     ("observe/step_codes.hpp", ", ranges_before += rows * ranges;", ";", CODES),
     ("observe/step_codes.hpp", "before += format.has_codes() ? rows : 0", "before += rows", CODES),
     ("observe/step_codes.hpp", "runs.back().first_position + runs.back().rows == position", "true", CODES),
-    ("observe/traced_decoding.hpp", "if (trace_.codes) codes_.read(cache_, event", "if (false) codes_.read(cache_, event", CODES),
+    ("observe/traced_decoding.hpp", "if (trace_.codes) codes_.read(rows_to_read(model_, cache_), event", "if (false) codes_.read(cache_, event", CODES),
     ("observe/timeline.hpp", "std::min(step, steps() - 1); s >= step_of(position)", "steps() - 1; s >= step_of(position)",
      CODES),
     ("observe/timeline_tensors.hpp", "(step.codes.*side).scales", "(step.codes.*side).minima", FILE),

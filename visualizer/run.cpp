@@ -65,10 +65,11 @@ Where where(const Choice& choice) { return choice.device == "cuda" ? Where::gpu 
 void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace, std::stop_token stop,
             const auto& on_step) {
   const std::vector<int> prompt = prompt_of(choice, loaded);
-  const int length = int(prompt.size()) + choice.tokens;
+  const int length = slots_sum("the prompt and the tokens to write", int(prompt.size()), std::max(0, choice.tokens));
   trace.written_rows = trace.codes = rounds(choice.cache);
   trace.fork_at = choice.fork ? 1 : 0;
-  const int capacity = choice.fork ? 2 * length : length;  // a page that two texts read is copied before a write
+  const int capacity = choice.fork ? slots_product("two texts", 2, length)
+                                   : length;  // a page that two texts read is copied before a write
   with_path(where(choice), loaded.model, [&](auto& path) {
     using Model = std::remove_reference_t<decltype(path.model)>;
     using Cache = decltype(path.cache(choice.cache, capacity));
@@ -80,7 +81,8 @@ void decode(const Choice& choice, const LoadedModel& loaded, TraceOptions trace,
 }
 
 TraceOptions trace_options(const Choice& choice, const LoadedModel& loaded) {
-  const int length = int(prompt_of(choice, loaded).size()) + choice.tokens;
+  const int length = slots_sum("the prompt and the tokens to write", int(prompt_of(choice, loaded).size()),
+                               std::max(0, choice.tokens));
   return {trace_bytes(loaded.model.config, length) <= choice.most_trace_bytes,
           std::clamp(choice.layer, 0, loaded.model.config.layers - 1)};
 }

@@ -113,6 +113,7 @@ struct options {
   bool strict_barrier = true;  // all threads must meet at the same __syncthreads() line
   std::size_t stack_bytes = 64 * 1024;
   int devices = 1;
+  unsigned most_blocks = 65535;         // along y and along z of a grid; tests make it less
   std::size_t device_bytes = SIZE_MAX;  // more at once than that is refused, as by a device that is full
   // Streams do what they are asked for at once, or, held, only when somebody waits for it. CUDA promises no order but
   // that of waits, so a result must be the same either way.
@@ -737,8 +738,8 @@ void run_grid(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t smem, A&&
   const auto body = [&] { std::apply(kernel, args); };
   const options& o = config();
   const std::size_t per_block = std::size_t{block.x} * block.y * block.z;
-  if (per_block == 0 || per_block > 1024 || grid.x == 0 || grid.y == 0 || grid.y > 65535 || grid.z == 0 ||
-      grid.z > 65535)
+  if (per_block == 0 || per_block > 1024 || grid.x == 0 || grid.y == 0 || grid.y > o.most_blocks || grid.z == 0 ||
+      grid.z > o.most_blocks)
     throw error("invalid launch configuration");
   const std::size_t blocks = std::size_t{grid.x} * grid.y * grid.z;
   std::vector<std::size_t> seq(blocks);

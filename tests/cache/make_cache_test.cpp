@@ -1,7 +1,6 @@
-#include "common/caches.hpp"
-
 #include "cache/named_caches.hpp"
 #include "cache_laws.hpp"
+#include "common/caches.hpp"
 #include "instances.hpp"
 
 using namespace kvcache;
@@ -60,7 +59,7 @@ TEST_CASE("what cannot be understood, or makes no sense, is refused with a sente
            {"window:sinks=4,sinks=5", "the option sinks stands twice"},
            {"window:sinks=x", "sinks is \"x\"; it must be a whole number of at least 0"},
            {"window:sinks=-1", "sinks is \"-1\"; it must be a whole number of at least 0"},
-           {"window:recent=0", "it must be a whole number of at least 1"},
+           {"window:recent=0", "it must be a whole number of at least 1 and at most 1073741824"},
            {"window:recent=99999999999", "it must be a whole number"},
            {"window:positions=new", "positions is \"new\"; it must be original or shifted"},
            {"window:sink=4", "the option sink is unknown; window knows sinks, recent, positions, format, keys, values"},

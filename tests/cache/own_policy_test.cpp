@@ -1,4 +1,4 @@
-// The policy of examples/12_write_your_own_policy.cpp, and what the laws say to five mistakes one makes in writing it.
+// The policy of examples/12_write_your_own_policy.cpp, and what the laws say to six mistakes one makes in writing it.
 #include "../../examples/strided_cache.hpp"
 #include "cache_laws.hpp"
 #include "instances.hpp"
@@ -17,7 +17,8 @@ enum class Mistake {
   takes_any_chunk,
   starts_block_at_zero,
   clears_one_layer,
-  counts_all_tokens
+  counts_all_tokens,
+  counts_the_ring_alone
 };
 
 /// The same policy with one line of it gone wrong.
@@ -64,6 +65,8 @@ class Mistaken {
     MemoryUse memory = right_.memory();
     if (mistake_ == Mistake::counts_all_tokens)
       memory.used_bytes = std::size_t(length(0) + length(1)) * 2 * 2 * 6 * sizeof(double);
+    if (mistake_ == Mistake::counts_the_ring_alone)
+      memory.used_bytes = std::size_t(std::min(8, length(0)) + std::min(8, length(1))) * 2 * 2 * 6 * sizeof(double);
     return memory;
   }
 
@@ -89,11 +92,22 @@ TEST_CASE("a student's policy keeps the laws") {
   CHECK_THROWS_WITH_AS(Right(sizes, 0, 3), doctest::Contains("each must be at least 1"), Error);
 }
 
-TEST_CASE("the laws say what is wrong with five mistakes") {
+TEST_CASE("the laws say in one sentence what is wrong with six mistakes") {
   CHECK(said(Mistake::none).empty());
-  CHECK(said(Mistake::forgets_to_copy).find("law 6: position 0 should be kept after 9 tokens, but is not") == 0);
-  CHECK(said(Mistake::takes_any_chunk).find("law 8: in chunks of") != std::string::npos);
-  CHECK(said(Mistake::starts_block_at_zero).find("law 1: the token just appended is not visited") == 0);
-  CHECK(said(Mistake::clears_one_layer).find("law 5: after clear()") != std::string::npos);
-  CHECK(said(Mistake::counts_all_tokens).find("law 5:") != std::string::npos);
+  CHECK(said(Mistake::forgets_to_copy) ==
+        "law 6: position 0 should be kept after 9 tokens, but is not; visited positions are 1 to 8\n");
+  CHECK(said(Mistake::takes_any_chunk).find("law 8: in chunks of 41, attention differs by ") == 0);
+  CHECK(said(Mistake::starts_block_at_zero) ==
+        "law 1: the token just appended is not visited: position 8, in layer 0 by head 0; visited positions are 0, 0, "
+        "0 to 6\n");  // of the older ones, and of the two ends of the ring
+  CHECK(said(Mistake::clears_one_layer).find("law 5: after clear(), ") == 0);
+  CHECK(said(Mistake::counts_all_tokens)
+            .find("law 13: after 10 tokens memory().used_bytes is 3840, but 36 rows are visited") == 0);
+  CHECK(said(Mistake::counts_the_ring_alone)
+            .find("law 13: after 9 tokens memory().used_bytes is 3072, but 36 rows are visited") == 0);
+  for (const auto mistake : {Mistake::forgets_to_copy, Mistake::takes_any_chunk, Mistake::starts_block_at_zero,
+                             Mistake::clears_one_layer, Mistake::counts_all_tokens, Mistake::counts_the_ring_alone}) {
+    const std::string all = said(mistake);
+    CHECK(std::count(all.begin(), all.end(), '\n') == 1);
+  }
 }

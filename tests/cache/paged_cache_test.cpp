@@ -49,7 +49,7 @@ TEST_CASE("pages of any size keep the laws, in order and scrambled, with two tex
     CHECK(pool->free_pages() == pool->pages());
   }
   const auto packed = std::make_shared<PagePool<Int8Rows>>(CacheShape{2, 2, 32}, 200, 4);
-  check_cache_laws([&] { return PagedCache<Int8Rows>(packed); }, {.row_tolerance = 0.0041});
+  check_cache_laws([&] { return PagedCache<Int8Rows>(packed); }, {.row_tolerance = 0.0041, .row_bytes = 2 * 36});
 }
 
 TEST_CASE("a text takes the pages it needs, and gives back those it does not need any more") {
@@ -135,4 +135,25 @@ TEST_CASE("an empty pool is an error that says what to do, and changes nothing")
 TEST_CASE("impossible pools are refused with a sentence") {
   for (const auto& [pages, size] : {std::pair{0, 4}, {4, 0}, {-1, 4}, {4, -2}})
     CHECK_THROWS_WITH_AS(pool_of(pages, size), doctest::Contains("each must be at least 1"), Error);
+}
+
+TEST_CASE("a move takes the count of copied bytes along") {
+  const auto pool = pool_of(10, 4);
+  PagedCache<Rows> origin(pool);
+  append(origin, 0, 6);
+  PagedCache<Rows> fork = origin.fork();
+  append(fork, 6, 1);  // a copy of the last page
+  PagedCache<Rows> moved(std::move(fork));
+  CHECK(moved.memory().copied_bytes == 4 * token_bytes);
+  CHECK(fork.memory().copied_bytes == 0);
+  PagedCache<Rows> assigned(pool);
+  assigned = std::move(moved);
+  CHECK(assigned.memory().copied_bytes == 4 * token_bytes);
+}
+
+TEST_CASE("a cache can have a pool of its own") {
+  PagedCache<Rows> cache(shape, PageOptions{4, 2});
+  append(cache, 0, 8);
+  CHECK(cache.pool().free_pages() == 0);
+  CHECK_THROWS_WITH_AS(append(cache, 8, 1), doctest::Contains("1 more pages of 4 tokens are needed"), Error);
 }

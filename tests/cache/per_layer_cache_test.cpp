@@ -3,8 +3,8 @@
 #include <variant>
 
 #include "cache_laws.hpp"
-#include "instances.hpp"
 #include "common/caches.hpp"
+#include "instances.hpp"
 
 using namespace kvcache;
 
@@ -62,4 +62,27 @@ TEST_CASE("parts that do not fit are refused with a sentence") {
                                        {"layers:x=growing", "\"x\" is no layer"},
                                        {"layers:rest=windo", "cache \"windo\" is unknown"}})
     CHECK_THROWS_WITH_AS(make_cache(spec, {4, 1, 32}, 0), doctest::Contains(sentence), Error);
+}
+
+TEST_CASE("all layers go back, or none") {
+  const Matrix<float> row = Matrix<float>::Ones(1, 32);
+  for (const auto& [spec, sentence] :
+       {std::pair{"layers:0=growing;1=window:sinks=1,recent=4", "this cache has forgotten"},
+        {"layers:0=growing;1=growing:format=kivi,group=4,residual=4", "are packed for good"},
+        {"layers:0=paged:page=4;1=paged:format=kivi,group=4,residual=4", "are packed for good"}}) {
+    CAPTURE(std::string(spec));
+    auto cache = make_cache(spec, {2, 1, 32}, 40);
+    for (int p = 0; p < 20; ++p)
+      for (int l = 0; l < 2; ++l) cache.append(l, p, in(row), in(row));
+    CHECK_THROWS_WITH_AS(cache.rewind(5), doctest::Contains(sentence), Error);
+    CHECK(cache.length(0) == 20);
+    CHECK(cache.length(1) == 20);
+    CHECK(kept_rows(cache, 0, 0) == 20);
+  }
+  auto cache = make_cache("layers:0=growing;1=paged:page=4", {2, 1, 32}, 40);
+  for (int p = 0; p < 20; ++p)
+    for (int l = 0; l < 2; ++l) cache.append(l, p, in(row), in(row));
+  cache.rewind(5);
+  CHECK(cache.length(0) == 5);
+  CHECK(cache.length(1) == 5);
 }

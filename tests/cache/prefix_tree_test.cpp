@@ -146,3 +146,15 @@ TEST_CASE("caches that do not belong are refused with a sentence") {
   CHECK_THROWS_WITH_AS(tree.insert(counting(1, 4), used),
                        doctest::Contains("a text of 4 tokens given with a cache of 3"), Error);
 }
+
+TEST_CASE("a second tree on a pool is refused, and the first still gives its pages back") {
+  const auto pool = std::make_shared<Pool>(shape, 4, 2);
+  PrefixTree<Rows> tree(pool);
+  CHECK_THROWS_WITH_AS(PrefixTree<Rows>{pool}, doctest::Contains("this pool of pages has a prefix tree already"),
+                       Error);
+  serve(tree, pool, counting(1, 8));
+  CHECK(pool->free_pages() == 0);
+  Cache cache(pool);
+  read_text(cache, counting(11, 3));  // of pages that only the tree holds
+  CHECK(cache.length(0) == 3);
+}

@@ -2,7 +2,9 @@
 // nothing.
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "kvcache/cache/contiguous_cache.hpp"
 
@@ -31,6 +33,9 @@ enum class Fault {
   load_keeps_rows,        // law 12
   load_loses_a_row,       // law 12
   load_takes_any_bytes,   // law 12
+  counts_half,            // law 13
+  counts_nothing,         // law 13
+  counts_one_layer,       // law 13
 };
 
 class WrongCache {
@@ -122,7 +127,10 @@ class WrongCache {
     kvcache::MemoryUse memory = inner_->memory();
     if (fault_ == Fault::uses_more_than_it_has) std::swap(memory.used_bytes, memory.reserved_bytes);
     if (cleared_) memory.used_bytes = 0;
-    if (fault_ == Fault::clear_keeps_bytes) memory.used_bytes = memory.reserved_bytes;
+    if (fault_ == Fault::clear_keeps_bytes && length(0) == 0) memory.used_bytes = memory.reserved_bytes;
+    if (fault_ == Fault::counts_half) memory.used_bytes /= 2;
+    if (fault_ == Fault::counts_nothing) memory.used_bytes = 0;
+    if (fault_ == Fault::counts_one_layer) memory.used_bytes /= std::size_t(shape().layers);
     return memory;
   }
   void clear() {
@@ -158,3 +166,52 @@ class WrongCache {
 };
 
 static_assert(kvcache::RewindableCache<WrongCache> && kvcache::SavableCache<WrongCache>);
+
+/// A ring of the newest tokens that promises to take `promised` of them at any time, and believes itself: what a
+/// student writes first. The rows must notice, for a ring does not look.
+class PromisingRing {
+ public:
+  using Rows = kvcache::FloatRows<double>;
+  using Block = Rows::Block;
+  using Scalar = double;
+
+  PromisingRing(kvcache::CacheShape shape, int recent, int promised)
+      : shape_(shape), recent_(recent), promised_(promised), length_(std::size_t(shape.layers), 0) {
+    rows_.assign(std::size_t(shape.layers), Rows(shape));
+    for (Rows& layer : rows_) layer.resize(recent, 0);
+  }
+  PromisingRing(PromisingRing&&) = default;
+  PromisingRing& operator=(PromisingRing&&) = default;
+  PromisingRing clone() const { return *this; }
+
+  kvcache::CacheShape shape() const { return shape_; }
+  int length(int layer) const { return length_[std::size_t(layer)]; }
+  int slots(int /*layer*/) const { return recent_; }
+  int chunk_limit(int /*layer*/) const { return promised_; }
+  void append(int layer, int first_position, kvcache::MatrixIn<double> keys, kvcache::MatrixIn<double> values) {
+    rows_[std::size_t(layer)].write(first_position % recent_, keys, values);
+    length_[std::size_t(layer)] += int(keys.rows());
+  }
+  template <class Visitor>
+  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
+    const int end = length(layer);
+    for (int p = std::max(0, end - recent_); p < end; ++p)
+      visit(rows_[std::size_t(layer)].block(kv_head, p % recent_, 1, p));
+  }
+  void clear() { std::fill(length_.begin(), length_.end(), 0); }
+  kvcache::MemoryUse memory() const {
+    kvcache::MemoryUse memory;
+    for (int l = 0; l < shape_.layers; ++l) {
+      memory.used_bytes += kvcache::used_bytes(rows_[std::size_t(l)], std::min(length(l), recent_));
+      memory.reserved_bytes += kvcache::reserved_bytes(rows_[std::size_t(l)]);
+    }
+    return memory;
+  }
+
+ private:
+  PromisingRing(const PromisingRing&) = default;
+  kvcache::CacheShape shape_;
+  int recent_, promised_;
+  std::vector<Rows> rows_;   // [layers]
+  std::vector<int> length_;  // [layers]
+};

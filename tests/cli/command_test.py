@@ -176,7 +176,7 @@ class CommandTest(unittest.TestCase):
     def test_a_model_without_a_chat_format_says_so_and_answers_all_the_same(self):
         done = run("generate", "--chat", "--prompt", "ROMEO.", "--tokens", "5")
         self.assertEqual(done.returncode, 0)
-        self.assertIn("says no chat format", done.stderr.decode())
+        self.assertIn("has no chat template", done.stderr.decode())
 
     def test_smollm2_is_named_by_its_script_before_it_is_fetched(self):
         done = run("info", "--model", "smollm2", XDG_CACHE_HOME=self.folder.name)
@@ -289,7 +289,8 @@ class CommandTest(unittest.TestCase):
                               "--cache", "window:sinks=2,recent=14", "--cache", "window", "--cache",
                               "heavy-hitter:budget=16", "--cache", "growing:format=int8", "--json",
                               self.path("out.json"), "--csv", self.path("out.csv"), "--picture", self.path("out.svg"))
-        self.assertIn("note: window never evicted a token", printed)
+        self.assertIn("note: window still holds every token: the text is not longer than what it keeps\n", printed)
+        self.assertEqual(printed.count("note: "), 1)
         done = json.loads(Path(self.path("out.json")).read_text())
         self.assertEqual(done["tokens"], 60)
         runs = {run["cache"]: run for run in done["runs"]}
@@ -307,6 +308,16 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(len(losses), 60)
         self.assertAlmostEqual(sum(float(line[1]) for line in losses[1:]) / 59, growing["mean_nll"], places=4)
         self.assertEqual(Path(self.path("out.svg")).read_text().count("<polyline"), 6)
+
+    def test_quality_counts_what_is_gone_where_layers_differ(self):
+        text = self.path("text.txt")
+        Path(text).write_text("To be, or not to be, that is the question. " * 3)
+        cache = "layers:0-3=growing;4=window:sinks=0,recent=8;5=window:sinks=0,recent=9"
+        printed = self.output("quality", "--text", text, "--tokens", "30", "--cache", cache, "--json", self.path("out.json"))
+        gone = (29 - 8 + 29 - 9) / 6  # of 29 tokens read
+        self.assertAlmostEqual(json.loads(Path(self.path("out.json")).read_text())["runs"][0]["evictions"], gone)
+        self.assertRegex(printed, rf" {gone:.1f} +\d")
+        self.assertNotIn("note: ", printed)
 
     def test_quality_can_compare_against_another_cache_than_the_first(self):
         text = self.path("text.txt")
@@ -376,6 +387,14 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(rows["layers:0-1=growing;rest=window:recent=28"][1:3], ["71.5", "MiB"])
         self.refused("no layer", "memory", "--cache", "layers:99=growing")
         self.refused("unknown", "memory", "--cache", "none-such")
+
+    def test_memory_computes_any_length_and_refuses_what_cannot_be_counted(self):
+        printed = self.output("memory", "--model", "llama-3.1-8b", "--tokens", "1073741824", "--cache", "growing", "--cache", "paged:page=1073741824",
+                              "--cache", "offloaded")
+        self.assertEqual(printed.count("256.0 TiB"), 10, printed)  # 2^48 bytes: in use, reserved, for a batch; and in a file
+        self.refused("16777217 x 256 make 4294967552 slots", "memory", "--tokens", "1000", "--cache", "paged:page=256,pages=16777217")
+        self.refused("65536 x 65536 make 4294967296 slots", "generate", "--tokens", "5", "--cache", "offloaded:block=65536,recent=65536")
+        self.refused("names layers for a layer", "generate", "--cache", "layers:" + "rest=layers:" * 9000 + "rest=growing")
 
     def test_memory_says_what_fits_beside_the_weights(self):
         printed = self.output("memory", "--model", "llama-2-7b", "--tokens", "4096", "--budget", "24GiB")

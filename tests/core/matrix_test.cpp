@@ -58,6 +58,7 @@ TEST_CASE("work adds up, part by part") {
   a.count(Part::attention, 2);
   b.count(Part::attention, 1), b.count(Part::sampling, 10);
   a.keys_computed = 3, b.keys_computed = 4, b.queries_computed = 6, b.keys_reused = 8;
+  a.count_reused(5), a.count_reused(3), b.count_reused(2);  // of one step each
   a.seconds[0] = 0.5, b.seconds[0] = 0.25, b.seconds[6] = 1;
   a += b;
   CHECK(a.multiplications[std::size_t(Part::attention)] == 8);
@@ -65,7 +66,8 @@ TEST_CASE("work adds up, part by part") {
   CHECK(a.total_seconds() == 1.75);
   CHECK(a.keys_computed == 7);
   CHECK(a.queries_computed == 6);
-  CHECK(a.keys_reused == 8);
+  CHECK(a.keys_reused == 8 + 5 + 3 + 2);
+  CHECK(a.tokens_reused == 5 + 2);
   CHECK(name(Part::feed_forward) == std::string("feed-forward"));
   for (std::size_t p = 0; p < part_count; ++p) CHECK(std::size_t(all_parts[p]) == p);
 }

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <Eigen/Core>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -134,4 +136,15 @@ TEST_CASE("several 16-bit numbers are read in order, from an odd address too") {
   CHECK(read[3] == 7);
   read_numbers(NumberFormat::f16, bytes + 1, 0, read + 3);
   CHECK(read[3] == 7);
+}
+
+TEST_CASE("every half becomes the float that the processor makes of it") {
+  int wrong = 0;
+  for (int bits = 0; bits < 65536; ++bits) {
+    const float number = float_of_half(std::uint16_t(bits));
+    const float expected = float(Eigen::numext::bit_cast<Eigen::half>(std::uint16_t(bits)));
+    wrong += std::isnan(expected) ? !std::isnan(number) : std::memcmp(&number, &expected, 4) != 0;
+  }
+  CHECK(wrong == 0);
+  static_assert(float_of_half(0x3c00) == 1 && float_of_half(0x0001) == 0x1p-24f && float_of_half(0xfbff) == -65504);
 }

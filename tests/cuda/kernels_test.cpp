@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "cuda/cpu_side.hpp"
 #include "kvcache/cuda/kernels/activate.cuh"
 #include "kvcache/cuda/kernels/append.cuh"
@@ -66,6 +68,15 @@ TEST_CASE("products of one token and of many are the textbook's, in f32 and f16 
           return on_host(y_there);
         });
         CHECK(worst(y, expected) < 2e-6 * inputs);
+        if (halves || tokens == 1) continue;
+        Stream stream;  // in pieces, the last of one token
+        const auto x_there = on_device(x), weight_there = on_device(weight), bias_there = on_device(bias);
+        auto y_there = on_device(before);
+        project(Product<float>{weight_there.data(), adds ? nullptr : bias_there.data(), x_there.data(), y_there.data(),
+                               outputs, inputs, tokens, adds},
+                stream, /*at_once*/ tokens == 2 ? 1 : 23);
+        stream.finish();
+        CHECK(on_host(y_there) == y);
       }
   }
 }
@@ -98,19 +109,19 @@ TEST_CASE("norms are the textbook's: of whole tokens, and of heads where they li
     });
   };
   CHECK(worst(run([&](Stream& stream, float* y) {
-                stream.launch(rms_norm_rows<256>, dim3(1, tokens), dim3(256), 0, x_there.data(), gain_there.data(), y,
+                stream.launch(rms_norm_rows<256>, dim3(tokens), dim3(256), 0, x_there.data(), gain_there.data(), y,
                               size, size, 1e-5f);
               }),
               rms) < 1e-5);
   CHECK(worst(run([&](Stream& stream, float* y) {
-                stream.launch(layer_norm_rows<256>, dim3(1, tokens), dim3(256), 0, x_there.data(), gain_there.data(),
+                stream.launch(layer_norm_rows<256>, dim3(tokens), dim3(256), 0, x_there.data(), gain_there.data(),
                               bias_there.data(), y, size, 1e-5f);
               }),
               layer) < 1e-5);
   // Two heads of 8 in the middle of rows of 300, in place: the other numbers stay.
   auto heads = on_device(x);
   Stream stream;
-  stream.launch(rms_norm_rows<256>, dim3(2, tokens), dim3(256), 0, static_cast<const float*>(heads.data() + 16),
+  stream.launch(rms_norm_rows<256>, dim3(tokens, 2), dim3(256), 0, static_cast<const float*>(heads.data() + 16),
                 gain_there.data(), heads.data() + 16, 8, size, 1e-5f);
   stream.finish();
   const auto after = on_host(heads);
@@ -207,6 +218,30 @@ TEST_CASE("rows are written byte for byte as the CPU writes them, to their slots
   write(Int8Row{}, "int8");
 }
 
+TEST_CASE("a row of int8 that holds no number reads as none: broken weights show") {
+  const int dim = 64;
+  for (const float bad : {NAN, INFINITY, -INFINITY})
+    for (const int at : {0, 37, 63}) {
+      Random random(11);
+      auto numbers = random_floats(2 * dim, random);
+      numbers[std::size_t(at)] = bad;
+      const auto rows = in_each_order([&] {
+        Stream stream;
+        const auto from = on_device(numbers);
+        DeviceMemory<unsigned char> side(2 * Int8Row::row_bytes(dim));
+        stream.launch(write_rows<Int8Row>, dim3(2, 1), dim3(32), 0, from.data(), dim, dim, 0, Int8Row::row_bytes(dim),
+                      side.data());
+        stream.finish();
+        return on_host(side);
+      });
+      float scales[2];
+      for (const std::size_t row : {0, 1})
+        std::memcpy(&scales[row], rows.data() + row * Int8Row::row_bytes(dim) + dim, sizeof(float));
+      CHECK(std::isnan(scales[0]));
+      CHECK(scales[1] > 0);
+    }
+}
+
 TEST_CASE("activations are the textbook's") {
   Random random(6);
   const int tokens = 2, size = 300;
@@ -224,7 +259,7 @@ TEST_CASE("activations are the textbook's") {
       Stream stream;
       const auto from = on_device(x);
       DeviceMemory<float> to(std::size_t(tokens * size));
-      stream.launch(gated ? silu_gated_rows<256> : gelu_tanh_rows<256>, dim3(pieces(size, 256), tokens), dim3(256), 0,
+      stream.launch(gated ? silu_gated_rows<256> : gelu_tanh_rows<256>, dim3(tokens, pieces(size, 256)), dim3(256), 0,
                     from.data(), to.data(), size);
       stream.finish();
       return on_host(to);

@@ -56,3 +56,19 @@ TEST_CASE("a layer of Llama's family launches twelve kernels a token, and a step
   CHECK(count(small_gpt2(), 1) == Launches{11, 3});  // nothing is turned
   CHECK(count(small_gpt2(), 5) == Launches{10, 3});
 }
+
+#if !defined(__CUDACC__)
+TEST_CASE("a step of many tokens can be launched: along y and z a grid has few blocks") {
+  simt::config().most_blocks = 12;  // as a step of 65,536 tokens meets a GPU's 65,535
+  for (ModelConfig config : {small_llama(), small_gpt2()}) {
+    config.head_dim = 8;
+    const Model<float> model = random_model<float>(config);
+    Stream stream;
+    DeviceTransformer<float> device(model, stream);
+    GrowingCache<DeviceRows> whole(config.cache_shape(), 0, {.stream = &stream});
+    device.step(whole, some_tokens(40));
+    CHECK(whole.length(0) == 40);
+  }
+  simt::config().most_blocks = 65535;
+}
+#endif

@@ -82,16 +82,14 @@ Case rms_norm() {
   Case c;
   const float *x = c.memory.random(3 * 3900, 2), *gain = c.memory.random(1300);
   float* y = c.memory.room(3 * 3900);  // 3 tokens of 3 heads; 2 are normalised
-  c.launch = [=](Stream& s) { s.launch(rms_norm_rows<256>, dim3(2, 3), dim3(256), 0, x, gain, y, 1300, 3900, 1e-5f); };
+  c.launch = [=](Stream& s) { s.launch(rms_norm_rows<256>, dim3(3, 2), dim3(256), 0, x, gain, y, 1300, 3900, 1e-5f); };
   return c;
 }
 Case layer_norm() {
   Case c;
   const float *x = c.memory.random(2 * 1300, 2), *gain = c.memory.random(1300), *bias = c.memory.random(1300);
   float* y = c.memory.room(2 * 1300);
-  c.launch = [=](Stream& s) {
-    s.launch(layer_norm_rows<256>, dim3(1, 2), dim3(256), 0, x, gain, bias, y, 1300, 1e-5f);
-  };
+  c.launch = [=](Stream& s) { s.launch(layer_norm_rows<256>, dim3(2), dim3(256), 0, x, gain, bias, y, 1300, 1e-5f); };
   return c;
 }
 template <class Weight>

@@ -37,6 +37,8 @@ double largest_difference(DeviceTransformer<Weight>& device, Transformer<float>&
     const auto part = std::span(text).subspan(std::size_t(done), std::size_t(n));
     const auto there = device.step(device_cache, part), here = host.step(host_cache, part);
     REQUIRE(there.size() == here.size());
+    CHECK(device.work().keys_reused == host.work().keys_reused);
+    CHECK(device.work().tokens_reused == host.work().tokens_reused);
     for (std::size_t i = 0; i < here.size(); ++i)
       largest = std::isnan(there[i]) ? HUGE_VAL : std::max(largest, std::fabs(double(there[i]) - double(here[i])));
   }
@@ -94,6 +96,18 @@ TEST_CASE("with shifted positions queries are turned on the device too, beyond t
   CHECK(largest_difference(paths.device, paths.host,
                            SlidingWindowCache<DeviceRows>(paths.shape(), window, paths.options()),
                            SlidingWindowCache<>(paths.shape(), window), 5, 70) < 1e-4);
+}
+
+TEST_CASE("rows in device memory refuse slots that are not there") {
+  Stream stream;
+  DeviceRows rows({.layers = 1, .kv_heads = 2, .head_dim = 8}, {DeviceFormat::f32, &stream});
+  rows.resize(4, 0);
+  const Matrix<float> never_read = Matrix<float>::Zero(5, 16);
+  CHECK_THROWS_WITH_AS(rows.write(0, in(never_read), in(never_read)),
+                       doctest::Contains("DeviceRows: 5 rows do not fit at slot 0 of 4; resize() first"), Error);
+  CHECK_THROWS_WITH_AS(rows.copy(0, 3, 2), doctest::Contains("2 slots cannot be copied from slot 0 to slot 3"), Error);
+  CHECK_THROWS_WITH_AS(rows.resize(9, 5), doctest::Contains("with the first 5 of 4"), Error);
+  CHECK_THROWS_WITH_AS(rows.block(0, 2, 3, 0), doctest::Contains("3 slots at 2 asked for, but there are 4"), Error);
 }
 
 TEST_CASE("a forked text goes its own way, and the first does not notice") {

@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <climits>
+#include <map>
+#include <set>
 
-#include "instances.hpp"
 #include "common/caches.hpp"
+#include "instances.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"
@@ -114,6 +116,72 @@ TEST_CASE("a step says what it did, without a cache: everything again") {
     keys += step.work.keys_computed;
   });
   CHECK(keys == c.layers * c.kv_heads * (7 + 8 + 9 + 10));
+}
+
+namespace {
+
+/// Which earlier tokens attention reads in a step: a hook sees each piece as it is read.
+struct Reader {
+  const Cache& cache;
+  int first;                                               // position of the step
+  std::map<std::pair<int, int>, std::set<int>> read = {};  // by layer and head
+  void operator()(int layer, int kv_head, int, MatrixIn<double> weights) {
+    int column = 0;
+    cache.for_each_block(layer, kv_head, [&](const auto& block) {
+      for (int r = 0; r < block.rows(); ++r, ++column)
+        if (block.position(r) < first && weights.col(column).maxCoeff() > 0)
+          read[{layer, kv_head}].insert(block.position(r));
+    });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("reused is what attention reads of earlier steps: in every cache, for one token and for many at once") {
+  Setting s;
+  for (const char* spec :
+       {"growing", "preallocated", "concatenating", "paged:page=3,pages=40", "offloaded:block=2,recent=1",
+        "window:sinks=1,recent=3", "window:sinks=0,recent=4", "window:sinks=0,recent=1",
+        "window:sinks=2,recent=4,positions=shifted", "heavy-hitter:budget=6,recent=3", "random:budget=6,recent=3",
+        "layers:0=growing;1=window:sinks=0,recent=4;2=heavy-hitter:budget=6,recent=3"}) {
+    CAPTURE(std::string(spec));
+    s.cache = cache_for(s.model.config, spec);
+    const std::vector<int> text = some_tokens(30);
+    int done = 0;
+    for (const int fed : {7, 1, 1, 5, 1, 9, 1}) {
+      Reader reader{s.cache, done};
+      s.transformer.step(s.cache, std::span(text).subspan(std::size_t(done), std::size_t(fed)), reader);
+      std::size_t keys = 0, most = 0;
+      for (const auto& [head, positions] : reader.read)
+        keys += positions.size(), most = std::max(most, positions.size());
+      CHECK(s.transformer.work().keys_reused == std::int64_t(keys));
+      CHECK(s.transformer.work().tokens_reused == std::int64_t(most));
+      done += fed;
+    }
+  }
+}
+
+TEST_CASE("a token that was forgotten is not reused; where layers differ, the number is that of the most") {
+  Setting s;
+  const auto reused = [&](const char* spec) {  // by the steps after the prompt of 7
+    s.cache = cache_for(s.model.config, spec);
+    std::vector<std::pair<int, int>> all;
+    generate(s.transformer, s.cache, s.prompt, {.tokens = 4}, [&](const Step<double>& step) {
+      CHECK(step.tokens_reused == step.work.tokens_reused);
+      if (step.index > 0) all.push_back({step.tokens_reused, int(step.work.keys_reused)});
+    });
+    return all;
+  };
+  using All = std::vector<std::pair<int, int>>;
+  REQUIRE(s.model.config.layers == 3);
+  REQUIRE(s.model.config.kv_heads == 2);
+  CHECK(reused("growing") == All{{7, 42}, {8, 48}, {9, 54}});
+  CHECK(reused("window:sinks=0,recent=4") == All{{3, 18}, {3, 18}, {3, 18}});  // and the query's own key
+  CHECK(reused("window:sinks=1,recent=8") == All{{7, 42}, {8, 48}, {8, 48}});
+  CHECK(reused("window:sinks=0,recent=1") == All{{0, 0}, {0, 0}, {0, 0}});
+  CHECK(reused("heavy-hitter:budget=6,recent=3") == All{{5, 30}, {5, 30}, {5, 30}});
+  CHECK(reused("layers:0=growing;rest=window:sinks=0,recent=4") ==
+        All{{7, 2 * (7 + 3 + 3)}, {8, 2 * (8 + 3 + 3)}, {9, 2 * (9 + 3 + 3)}});
 }
 
 TEST_CASE("use_cache = false does not mind what the cache holds") {

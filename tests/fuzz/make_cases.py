@@ -25,6 +25,24 @@ case("utf8_stream", "too_long_spellings", b"\x03\xc0\x80\xe0\x9f\xbf\xf0\x8f\xbf
 case("utf8_stream", "left_half_written", b"\x04ok \xf0\x9f\x9a")
 case("utf8_stream", "broken_off_and_on", b"\x05\xe2\x82a\xf0\x9f\x9ab\xc3\xc3\xa4\x80\x80\xff\xfe")
 
+# chat_template
+CHATML = """{%- for m in messages -%}
+{{ '<|im_start|>' + m['role'] + '\\n' + m.content | trim + '<|im_end|>\\n' }}
+{%- endfor -%}
+{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"""
+case("chat_template", "sound", CHATML)
+case("chat_template", "sound_macro", "{% macro f(a, b=1) %}{{ a ~ b }}{% endmacro %}{% set n = namespace(x=[]) %}"
+     "{% for m in messages[1:] if m.content is string %}{% set n.x = n.x + [f(m.role)] %}{{ loop.index0 }}{% else %}-"
+     "{% endfor %}{{ n.x | join(', ') }}{{ {'a': 1}.items() | list | length }}{{ 'x' if n.x else 'y'[::-1] }}")
+case("chat_template", "cut_in_a_text", CHATML[:40])
+case("chat_template", "brackets", "{{ " + "([{" * 400)
+case("chat_template", "doubles", "{% set n = namespace(a='x') %}{% for i in range(60) %}{% set n.a = n.a ~ n.a %}{% endfor %}")
+case("chat_template", "calls_itself", "{% macro f() %}{{ f() ~ f() }}{% endmacro %}{{ f() }}")
+case("chat_template", "loops", "{% for i in range(99999) %}" * 3 + "{% endfor %}" * 3)
+case("chat_template", "not_utf8", b"{{ '\xff\xc3' | trim }}{{ '\xe2\x82'[0] }}\x80{{ '\xf0\x9f' | tojson }}")
+case("chat_template", "numbers", "{{ 99999999999999999999999999 + 1 }}{{ -9223372036854775807 - 9 }}{{ 'a'[99999999999] }}"
+     "{{ [1, 2, 3][::-9223372036854775807] }}{{ 2 ** 9999 }}{{ 1e5 }}")
+
 # config_json
 LLAMA = {
     "model_type": "llama", "num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2,

@@ -8,7 +8,7 @@ seconds=${1:?usage: tests/fuzz/run.sh SECONDS [TARGET...]}
 shift
 build=${KVCACHE_FUZZ_BUILD:-build/fuzz}
 targets=("$@")
-if [ ${#targets[@]} -eq 0 ]; then targets=(safetensors gguf config_json tokenizer_json utf8_stream); fi
+if [ ${#targets[@]} -eq 0 ]; then targets=(safetensors gguf config_json tokenizer_json chat_template utf8_stream); fi
 
 # Real files beside those of found/: a fuzzer changes them bit by bit.
 seeds_of() {
@@ -18,6 +18,7 @@ seeds_of() {
     gguf) ls $goldens/gguf/*.gguf ;;
     config_json) ls $goldens/models/*/config.json $goldens/models/*/*.index.json ;;
     tokenizer_json) find $goldens/tokenizers \( -name '*.json' -o -name '*.txt' \) ! -name '*golden.json' ;;
+    chat_template) ls $goldens/chat.json ;;
     utf8_stream) ls $goldens/tokenizers/*.golden.json ;;
   esac
 }

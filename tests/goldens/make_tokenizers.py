@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes small byte-level BPE tokenizers and what they make of nasty strings: tokenizers/<name>{.json, .golden.json},
-and one as folders of GPT-2 once held it: tokenizers/vocab_merges/{vocab.json, merges.txt, golden.json}.
+one as folders of GPT-2 once held it: tokenizers/vocab_merges/{vocab.json, merges.txt, golden.json}, and what changes
+when parts of a tokenizer.json are replaced: tokenizers/changes.json.
 
 Needs the PyPI package tokenizers (version: README.md).
 Usage: python make_tokenizers.py [output folder; this script's folder when absent]
@@ -244,6 +245,57 @@ def make_vocab_merges(out):
     write_golden(folder / "golden.json", stored)
 
 
+def split(pattern, behavior, invert=False):
+    return {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}
+
+
+def make_changes(out):
+    """Changes of a tokenizer (as RFC 7396 merges JSON), each with the ids of TEXTS that differ between any of them."""
+    whole = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    steps = {"removed, inverted": [split({"Regex": QWEN2}, "Removed", True)],
+             "removed": [split({"Regex": r"\s+"}, "Removed")],
+             "removed, inverted, words only": [split({"Regex": r"\p{L}+"}, "Removed", True)],
+             "punctuation": [{"type": "Punctuation", "behavior": "Isolated"}],
+             "punctuation, contiguous": [{"type": "Punctuation", "behavior": "Contiguous"}]}
+    for behavior in ("Isolated", "Contiguous", "MergedWithPrevious", "MergedWithNext"):
+        for invert in (False, True):
+            steps[f"{behavior}, {invert}"] = [split({"Regex": r"[aeiou ]"}, behavior, invert)]
+    changes = {name: {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [*step, whole]}}
+               for name, step in steps.items()}
+    small = Tokenizer(models.BPE())
+    small.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    small.train_from_iterator(["the cat sat on the mat, the rat ate it"], trainers.BpeTrainer(vocab_size=40, show_progress=False))
+    model = json.loads(small.to_str())["model"]
+    everything = {token: None for token in json.loads((out / "tokenizers/gpt2_rule.json").read_text())["model"]["vocab"]}
+    for unknown, fuse in ((None, False), ("a", False), ("a", True)):
+        changes[f"small alphabet, {unknown}, {fuse}"] = {
+            "added_tokens": None, "model": {"vocab": {**everything, **model["vocab"]}, "merges": model["merges"],
+                                            "unk_token": unknown, "fuse_unk": fuse}}
+
+    def merge(target, patch):
+        if not isinstance(patch, dict):
+            return patch
+        target = dict(target) if isinstance(target, dict) else {}
+        for key, value in patch.items():
+            if value is None:
+                target.pop(key, None)
+            else:
+                target[key] = merge(target.get(key), value)
+        return target
+
+    written = []
+    base = json.loads((out / "tokenizers/gpt2_rule.json").read_text())
+    texts = [text for text in TEXTS if len(text) < 60][::4]
+    for name, change in changes.items():
+        content = merge(base, change)
+        tokenizer = Tokenizer.from_str(json.dumps({"added_tokens": [], **content}))
+        if "model" in change:  # the vocabulary is replaced, so it need not name what goes
+            change["model"]["vocab"] = model["vocab"]
+        written.append({"name": name, "change": change, "ids": [tokenizer.encode(text).ids for text in texts]})
+    (out / "tokenizers/changes.json").write_text(json.dumps({"texts": texts, "changes": written}) + "\n", encoding="ascii")
+    print(f"tokenizers/changes.json: {len(written)} changes, {len(texts)} texts")
+
+
 if __name__ == "__main__":
     assert len(TEXTS) == len(set(TEXTS)), "a text stands twice"
     if unicodedata.unidata_version == "14.0.0":  # Python 3.11
@@ -252,3 +304,4 @@ if __name__ == "__main__":
     for name, variant in VARIANTS.items():
         make(name, *variant, out)
     make_vocab_merges(out)
+    make_changes(out)

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "fuzz/chat_template.hpp"
 #include "fuzz/config_json.hpp"
 #include "fuzz/gguf.hpp"
 #include "fuzz/safetensors.hpp"
@@ -23,7 +24,8 @@ using namespace kvcache_test;
 namespace {
 
 const std::filesystem::path found = KVCACHE_FOUND_CASES;
-const std::map<std::string, std::function<void(std::string_view)>> targets{{"config_json", fuzz_config_json},
+const std::map<std::string, std::function<void(std::string_view)>> targets{{"chat_template", fuzz_chat_template},
+                                                                           {"config_json", fuzz_config_json},
                                                                            {"gguf", fuzz_gguf},
                                                                            {"safetensors", fuzz_safetensors},
                                                                            {"tokenizer_json", fuzz_tokenizer_json},

@@ -90,6 +90,33 @@ TEST_CASE("a GGUF file's config: what is said, and what its tensors show") {
   CHECK(config_of({.architecture = "gpt2"}).position == PositionKind::learned);
 }
 
+TEST_CASE("a text ends at the tokens a GGUF file names, and at those whose text says so") {
+  const auto ends = [](const std::vector<std::string>& tokens, const char* key, std::uint32_t id) {
+    return config_of(with([&](GgufWriter& file) {
+             if (key) file.number(key, Type::u32, id);
+             file.texts("tokenizer.ggml.tokens", tokens);
+           }))
+        .end_tokens;
+  };
+  using Ids = std::vector<int>;
+  const std::vector<std::string> words{"a", "b", "<|im_end|>", "c", "<end_of_turn>", "<|im_start|>"};
+  CHECK(ends(words, nullptr, 0) == Ids{2, 4});
+  CHECK(ends(words, "tokenizer.ggml.eos_token_id", 0) == Ids{0, 2, 4});
+  CHECK(ends(words, "tokenizer.ggml.eot_token_id", 2) == Ids{2, 4});
+  CHECK(ends(words, "tokenizer.ggml.eom_token_id", 3) == Ids{3, 2, 4});
+  CHECK(ends(words, "tokenizer.ggml.eos_token_id", 10) == Ids{2, 4});  // the model has ids 0 to 9
+}
+
+TEST_CASE("one of several GGUF files says so") {
+  const auto split = [](std::uint16_t number) {
+    return sentence_of(with([&](GgufWriter& file) {
+      file.number("split.no", Type::u16, number).number("split.count", Type::u16, std::uint16_t(3));
+    }));
+  };
+  CHECK(split(0) == "accepted");  // it holds the config
+  CHECK(split(1).find("is part 2 of 3 of a model in several files") != std::string::npos);
+}
+
 TEST_CASE("what a GGUF file says wrong, or what is not supported, gets a sentence") {
   const auto says = [](const Words& words, const std::string& sentence) {
     CAPTURE(sentence);
@@ -146,6 +173,7 @@ TEST_CASE("what is wrong in a GGUF file's tokenizer gets a sentence") {
   says([](GgufWriter& file) { file.text("tokenizer.ggml.model", "llama"); }, "('llama' is SentencePiece)");
   says([](GgufWriter& file) { file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "tekken"); },
        "the splitting rule 'tekken' is not supported");
+  says([](GgufWriter& file) { file.text("tokenizer.ggml.model", "gpt2"); }, "older converters left it out");
   says([&](GgufWriter& file) { plain(file), file.texts("tokenizer.ggml.merges", {"ab"}); },
        "a merge must be two tokens");
   says([&](GgufWriter& file) { plain(file), file.texts("tokenizer.ggml.merges", {"q z"}); }, "needs the token 'qz'");
@@ -161,4 +189,33 @@ TEST_CASE("what is wrong in a GGUF file's tokenizer gets a sentence") {
         file.number("tokenizer.ggml.add_bos_token", Type::boolean, char(1));
       },
       "has no 'tokenizer.ggml.bos_token_id'");
+}
+
+TEST_CASE("each name of a splitting rule cuts as llama.cpp reads it") {
+  const auto ids = [](const char* rule, const std::string& text) {
+    const TemporaryFolder folder;
+    std::vector<std::string> tokens;
+    for (int b = 0; b < 256; ++b) tokens.push_back(to_byte_alphabet(std::string(1, char(b))));
+    for (const char* more : {"12", "123", "123x", "'L", "<|im_end|>", "", "<|im_start|>"}) tokens.push_back(more);
+    std::vector<std::int32_t> types(tokens.size(), 1);
+    types.back() = 3;
+    return Tokenizer(read_gguf_tokenizer(with([&](GgufWriter& file) {
+                                           file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", rule);
+                                           file.texts("tokenizer.ggml.tokens", tokens);
+                                           file.texts("tokenizer.ggml.merges", {"1 2", "12 3", "' L"});
+                                           file.numbers<std::int32_t>("tokenizer.ggml.token_type", Type::i32, types);
+                                           file.number("tokenizer.ggml.add_bos_token", Type::boolean, char(0));
+                                         }).file(folder)))
+        .encode(text);
+  };
+  using Ids = std::vector<int>;
+  for (const char* rule : {"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "exaone4"})
+    CHECK(ids(rule, "1212'LL") == Ids{256, 256, '\'', 'L', 'L'});  // numbers whole; capitals are no contraction
+  for (const char* rule : {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"})
+    CHECK(ids(rule, "12'LL") == Ids{'1', '2', '\'', 'L', 'L'});
+  for (const char* rule : {"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe", "chatglm-bpe"})
+    CHECK(ids(rule, "1212'LL") == Ids{256, '1', '2', 259, 'L'});
+  for (const char* rule : {"qwen2", "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan", "grok-2"})
+    CHECK(ids(rule, "12'LL") == Ids{'1', '2', 259, 'L'});
+  CHECK(ids("qwen2", "a<|im_end|><|im_start|>") == Ids{'a', 260, 262});  // the first by its text: its type says "word"
 }

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <locale>
 
 #include "cache/named_caches.hpp"
 #include "instances.hpp"
@@ -292,6 +293,26 @@ TEST_CASE("what stands in shared pages becomes the reader's own") {
   CHECK(fork.length(0) == 4);
   CHECK(pool->free_pages() == 4);
   for (const int page : fork.table()) CHECK(pool->references(page) == 1);
+}
+
+TEST_CASE("what is saved does not depend on how a program writes numbers") {
+  struct Dots : std::numpunct<char> {
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  SlidingWindowCache<> cache({2, 2, 8}, {.sinks = 4, .recent = 1020});
+  const auto plain = bytes_of(cache);
+  const std::locale before = std::locale::global(std::locale(std::locale::classic(), new Dots));
+  const auto dotted = bytes_of(cache);
+  std::string sentence;
+  try {
+    fail("1024 is ", 1024);
+  } catch (const Error& error) {
+    sentence = error.what();
+  }
+  std::locale::global(before);
+  CHECK(dotted == plain);
+  CHECK(sentence == "1024 is 1024");
 }
 
 TEST_CASE("a write that fails leaves the old session and no temporary file") {

@@ -59,6 +59,22 @@ TEST_CASE("ids and texts are those of Hugging Face's tokenizers") {
   }
 }
 
+TEST_CASE("what becomes of matches and gaps, and of bytes without a token, is as in Hugging Face's tokenizers") {
+  const json golden = read_json(goldens / "changes.json");
+  REQUIRE(golden["changes"].size() == 16);
+  for (const json& each : golden["changes"]) {
+    CAPTURE(each["name"].get<std::string>());
+    const Tokenizer tokenizer = changed([&](json& j) {
+      if (each["change"].contains("model")) j["model"]["vocab"] = j["model"]["merges"] = nullptr;  // replaced whole
+      j.merge_patch(each["change"]);
+    });
+    for (std::size_t i = 0; i < golden["texts"].size(); ++i) {
+      CAPTURE(golden["texts"][i].dump());
+      CHECK(tokenizer.encode(golden["texts"][i].get<std::string>()) == each["ids"][i].get<Ids>());
+    }
+  }
+}
+
 TEST_CASE("digits may be cut one by one or in runs") {
   const auto digits = [](bool each) {
     return changed([&](json& j) {
@@ -117,19 +133,45 @@ TEST_CASE("a template puts its special tokens around every text") {
   refused(with_single("text"), "must be an array");
 }
 
+TEST_CASE("what changes no id of a text is no reason to refuse a file") {
+  const std::string text = "Alice's  12 <|endoftext|>";
+  const Ids ids = changed([](json&) {}).encode(text);
+  const auto same = [&](const char* place, const json& value) {
+    CAPTURE(place);
+    CHECK(changed([&](json& j) { j[json::json_pointer(place)] = value; }).encode(text) == ids);
+  };
+  same("/truncation", {{"max_length", 1}, {"strategy", "LongestFirst"}, {"stride", 0}, {"direction", "Right"}});
+  same("/padding", {{"strategy", {{"Fixed", 512}}}, {"pad_id", 0}, {"pad_token", "<|endoftext|>"}});
+  same("/normalizer", {{"type", "Sequence"}, {"normalizers", json::array()}});
+  same("/model/dropout", 0.0);
+  same("/model/unk_token", "<unk>");  // every byte has a token
+  same("/model/byte_fallback", true);
+  same("/decoder", {{"type", "Sequence"}, {"decoders", {{{"type", "ByteLevel"}}, {{"type", "Fuse"}}}}});
+}
+
+TEST_CASE("a token before and one after every text, as RoBERTa has them") {
+  const auto roberta = [](json& j) {
+    j["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"<s>", 3}}, {"sep", {"</s>", 5}}};
+  };
+  CHECK(changed(roberta).encode("") == Ids{3, 5});
+}
+
 TEST_CASE("what is not supported is refused by its name") {
   const auto set = [](const char* place, const json& value) {
     return [=](json& j) { j[json::json_pointer(place)] = value; };
   };
   refused(set("/normalizer", {{"type", "NFC"}}), "has a 'normalizer' of type 'NFC', which is not supported");
-  refused(set("/truncation", {{"max_length", 5}}), "has a 'truncation'");
-  refused(set("/padding", {{"length", 5}}), "has a 'padding'");
+  refused(set("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Lowercase"}}}}}), "'Lowercase'");
   refused(set("/model/type", "WordPiece"), "model is of type 'WordPiece', which is not supported; supported: BPE");
   refused(set("/model/dropout", 0.1), "model has a 'dropout'");
-  refused(set("/model/unk_token", "<unk>"), "model has a 'unk_token'");
   refused(set("/model/continuing_subword_prefix", "##"), "model has a 'continuing_subword_prefix'");
   refused(set("/model/end_of_word_suffix", "</w>"), "model has a 'end_of_word_suffix'");
-  refused(set("/model/byte_fallback", true), "model has 'byte_fallback'");
+  refused(
+      [](json& j) {
+        j["model"]["byte_fallback"] = true;
+        j["model"]["vocab"].erase("\u0143");
+      },
+      "model has 'byte_fallback', but no token for byte 173");
   refused(set("/pre_tokenizer", nullptr), "has no pre-tokenizer 'ByteLevel'");
   refused(set("/pre_tokenizer", sequence({})), "has no pre-tokenizer 'ByteLevel'");
   refused(set("/pre_tokenizer", split_step({{"Regex", "a"}})), "has no pre-tokenizer 'ByteLevel'");
@@ -137,8 +179,7 @@ TEST_CASE("what is not supported is refused by its name") {
   refused(set("/pre_tokenizer", sequence({whole_bytes, split_step({{"Regex", "a"}})})),
           "'Split' comes after ByteLevel");
   for (const auto& [key, value, sentence] : std::vector<std::tuple<const char*, json, const char*>>{
-           {"behavior", "Removed", "has the behavior 'Removed'"},
-           {"invert", true, "has 'invert'"},
+           {"behavior", "Swallowed", "has the behavior 'Swallowed', which is not supported; supported: Isolated"},
            {"pattern", {{"Regex", ""}}, "has an empty pattern"},
            {"pattern", {{"Glob", "*"}}, "has no 'Regex'"},
            {"pattern", {{"Regex", "\\w"}}, "'\\w' at byte 0"},
@@ -147,7 +188,8 @@ TEST_CASE("what is not supported is refused by its name") {
     step[key] = value;
     refused(set("/pre_tokenizer", sequence({step, whole_bytes})), sentence);
   }
-  refused(set("/post_processor", {{"type", "RobertaProcessing"}}), "post_processor is of type 'RobertaProcessing'");
+  refused(set("/post_processor", {{"type", "RobertaProcessing"}}), "has no 'cls'");
+  refused(set("/post_processor", {{"type", "Other"}}), "post_processor is of type 'Other'");
   refused(set("/decoder", {{"type", "Metaspace"}}), "decoder is of type 'Metaspace'");
   refused(set("/decoder", nullptr), "has no 'decoder'");
   refused(set("/added_tokens/0/single_word", true), "'<|endoftext|>' has 'single_word'");
@@ -178,7 +220,6 @@ TEST_CASE("fields of a wrong type and wrong data are sentences") {
   refused(set("/added_tokens/0/id", "x"), "'id' must be a whole number");
   refused(set("/added_tokens/1/content", "<|endoftext|>"), "stands twice");
   refused(set("/pre_tokenizer/type", 5), "'type' must be a string");
-  refused([](json& j) { j["model"]["vocab"].erase("\u0120"); }, "no token for byte 32");
 }
 
 TEST_CASE("a damaged file is an error or another tokenizer, never a crash") {

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <vector>
 
 #include "kvcache/core/random.hpp"
@@ -45,6 +46,25 @@ TEST_CASE("numbers come back within half a step of their format") {
   CHECK(worst(NumberFormat::q8_0) <= 3 / 127.f / 2 * 1.05f);
   CHECK(worst(NumberFormat::q4_0) <= 3 / 8.f * 1.01f);  // the largest code, 15, stands for 7 steps of 8
   CHECK(worst(NumberFormat::q4_1) <= 6 / 15.f / 2 * 1.01f);
+}
+
+TEST_CASE("what is no number stays as it is where numbers lie alone, and is refused where they share a scale") {
+  for (const float bad : {NAN, INFINITY, -INFINITY})
+    for (const std::size_t place : {0, 33, 63})
+      for (int f = 0; f < number_formats; ++f) {
+        const NumberFormat format{f};
+        std::vector<float> numbers = numbers_of(7, 64, 1);
+        numbers[place] = bad;
+        if (block_numbers(format) == 1) {
+          const float back = read_back(format, written(format, numbers), 64)[place];
+          CHECK((back == bad || (std::isnan(bad) && std::isnan(back))));
+          continue;
+        }
+        std::ostringstream sentence;
+        sentence << "number " << place << " of 64 is " << bad << ", which " << name(format)
+                 << " has no code for; write F32, F16 or BF16, or mend where it comes from";
+        CHECK_THROWS_WITH_AS(written(format, numbers), sentence.str().c_str(), Error);
+      }
 }
 
 TEST_CASE("zeros stay zeros, equal numbers stay as they are, and what is too large becomes the largest") {

@@ -132,4 +132,21 @@ TEST_CASE("a comparison gives medians over the repeats, and the first step with 
   CHECK(comparison.part_seconds(false, 1, Part::sampling) == 0);
   CHECK(comparison.logit_differences() == std::vector<double>{0.5, 1.5, 2.5});  // of the first repeat: all are alike
   CHECK(comparison.first_other_token() == 1);
+  CHECK(comparison.repeat_seconds(true) == std::vector<double>{21, 48, 34.5});
+  CHECK(comparison.repeat_seconds(false) == std::vector<double>{8 * 14, 8 * 32, 8 * 23});
+  CHECK_FALSE(comparison.repeats_agree());
+  comparison.add({3, 0, seconds(1e6, 0), seconds(1e6, 0), 0, 4, 4});  // not yet done: it counts for its step alone
+  CHECK(comparison.repeat_seconds(true).size() == 3);
+}
+
+TEST_CASE("repeats that took about the same time agree, and so do none and one") {
+  Comparison comparison;
+  CHECK(comparison.repeats_agree());
+  for (const double s : {1.0, 1.1, 0.95}) {
+    const int repeat = int(comparison.all().size());
+    comparison.add({repeat, 0, seconds(s, s), seconds(5 * s, 5 * s), 0, 4, 4});
+    CHECK(comparison.repeats_agree());
+  }
+  comparison.add({3, 0, seconds(1, 1), seconds(40, 40), 0, 4, 4});  // disturbed without the cache alone
+  CHECK_FALSE(comparison.repeats_agree());
 }

@@ -2,7 +2,33 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
+#include "common/caches.hpp"
+#include "instances.hpp"
+#include "student_cache.hpp"
+
 using namespace kvcache;
+
+TEST_CASE("what a cache has forgotten is seen from outside, whatever its policy tells") {
+  const auto forgotten = [](auto cache, int tokens) {
+    using Scalar = typename decltype(cache)::Scalar;
+    const Matrix<Scalar> row = Matrix<Scalar>::Ones(1, cache.shape().row_size());
+    for (int p = 0; p < tokens; ++p)
+      for (int l = 0; l < cache.shape().layers; ++l) cache.append(l, p, in(row), in(row));
+    return forgotten_tokens(cache);
+  };
+  constexpr CacheShape shape{.layers = 2, .kv_heads = 2, .head_dim = 6};
+  CHECK(forgotten(StudentCache(shape, 8), 8) == 0);
+  CHECK(forgotten(StudentCache(shape, 8), 9) == 1);  // and it has no observer
+  CHECK(forgotten(StudentCache(shape), 30) == 0);
+  const auto named = [&](const char* spec, int tokens) { return forgotten(make_cache(spec, shape, 64), tokens); };
+  CHECK(named("growing", 30) == 0);
+  CHECK(named("window:sinks=2,recent=5", 7) == 0);
+  CHECK(named("window:sinks=2,recent=5", 30) == 23);
+  CHECK(named("heavy-hitter:budget=6,recent=3", 30) == 24);
+  CHECK(named("layers:0=growing;1=window:sinks=0,recent=5", 30) == 12.5);
+}
 
 TEST_CASE("loss, divergence and agreement are those of the textbook") {
   // Probabilities 1/2, 1/4, 1/4 against 1/4, 1/4, 1/2, as logits with something added to all.

@@ -39,7 +39,7 @@ inline std::string as_text(const StepRecord& r, bool with_times = true) {
       '\n');
   if (with_times) put_all(text, "seconds", r.work.seconds);
   put_all(text, "multiplications", r.work.multiplications);
-  put(text, r.work.queries_computed, r.work.keys_computed, r.work.keys_reused, '\n');
+  put(text, r.work.queries_computed, r.work.keys_computed, r.work.keys_reused, r.work.tokens_reused, '\n');
   put(text, r.memory.used_bytes, r.memory.reserved_bytes, r.memory.bookkeeping_bytes, r.memory.copied_bytes, '\n');
   for (const Candidate& c : r.candidates) put(text, "candidate", c.token, c.probability, '\n');
   for (const CacheEvent& e : r.events)
@@ -47,7 +47,8 @@ inline std::string as_text(const StepRecord& r, bool with_times = true) {
         e.misses, '\n');
   for (const LayerLayout& layout : r.layouts) {
     put(text, "layout", layout.slots);
-    for (const SlotRun& run : layout.runs) put(text, "run", run.first_slot, run.first_position, run.rows, run.position_gap);
+    for (const SlotRun& run : layout.runs)
+      put(text, "run", run.first_slot, run.first_position, run.rows, run.position_gap);
     for (const StoragePiece& p : layout.pieces)
       put(text, "piece", int(p.kind), p.first_slot, p.slots, p.page, p.references);
   }
@@ -103,11 +104,9 @@ Run record(const Model<float>& model, const Wish& wish, const auto& look) {
   about.sampling = "greedy";
   Run run{Timeline(about), {}};
   TracedDecoding<float, Cache> decoding(
-      transformer, TracedCache([&](MaybeObserver watch) {
-        return make_cache(wish.cache, model.config.cache_shape(), 48, watch);
-      }),
-      about.prompt,
-      {.tokens = wish.tokens, .use_cache = wish.use_cache, .sampling = wish.sampling}, wish.trace);
+      transformer,
+      TracedCache([&](MaybeObserver watch) { return make_cache(wish.cache, model.config.cache_shape(), 48, watch); }),
+      about.prompt, {.tokens = wish.tokens, .use_cache = wish.use_cache, .sampling = wish.sampling}, wish.trace);
   while (!decoding.done()) {
     run.timeline.add(decoding.next());
     run.logits.emplace_back(decoding.logits().begin(), decoding.logits().end());

@@ -266,7 +266,7 @@ TEST_CASE("the file shows others each head's numbers as one run") {
   }
   CHECK(number("stages.2.projected", 5 * 80 + 9) == timeline.trace(2, 5)->stages[std::size_t(Stage::projected)][9]);
   CHECK(file.metadata().at("format") == "kvcache timeline");
-  CHECK(file.metadata().at("version") == "4");
+  CHECK(file.metadata().at("version") == "5");
 }
 
 TEST_CASE("layers that were recorded in some steps alone are left out") {
@@ -348,9 +348,9 @@ TEST_CASE("a file that is no timeline is refused with a sentence") {
   };
   CHECK(forged.sentence() == "");
   says(with("format", "pt"), "the format is \"pt\", not \"kvcache timeline\"; open a file that save_timeline wrote");
-  for (const char* older : {"1", "2", "3"})
+  for (const char* older : {"1", "2", "3", "4"})
     says(with("version", older),
-         ("is a timeline of version " + std::string(older) + "; this program reads version 4: record it anew").c_str());
+         ("is a timeline of version " + std::string(older) + "; this program reads version 5: record it anew").c_str());
   says(with("timeline", "{"), "the text of the timeline is not JSON");
   says(with("timeline", "[]"), "must be an object");
   says(with("timeline", "{\"about\": 3}"), "must be an object");
@@ -402,7 +402,11 @@ TEST_CASE("a timeline that contradicts itself is refused with a sentence") {
   says("/steps/1/token", 50, "step 1: the token is 50; it must be from 0 to 49");
   says("/steps/1/token", -1, "step 1: the token is -1");
   says("/steps/1/tokens_fed", 0, "step 1: the number of tokens computed is 0; it must be from 1 to 8");
-  says("/steps/1/tokens_reused", 8, "step 1: the number of tokens reused is 8; it must be from 7 to 7");
+  says("/steps/1/tokens_reused", 8, "step 1: the number of tokens reused is 8; it must be from 0 to 7");
+  says("/steps/1/tokens_reused", 6, "step 1: the number of tokens reused by its work is 7; it must be from 6 to 6");
+  says("/steps/1/work/tokens_reused", 6,
+       "step 1: the number of tokens reused by its work is 6; it must be from 7 to 7");
+  says("/steps/1/work/keys_reused", 43, "step 1: the number of keys reused is 43; it must be from 7 to 42");
   says("/steps/4/first_position", 9, "step 4: the first position is 9; it must be from 10 to 10");
   says("/steps/4/rows", 2000000000, "step 4: the number of rows is 2000000000; it must be from 1 to 1");
   says("/steps/0/rows", 6, "step 0: the number of rows is 6; it must be from 7 to 7");
@@ -410,7 +414,8 @@ TEST_CASE("a timeline that contradicts itself is refused with a sentence") {
   says("/steps/0/seconds", nullptr, "has no 'seconds'");
   says("/steps/0/work/seconds/attention", -0.5, "step 0: attention: -0.5 seconds");
   says("/steps/0/work/multiplications/attention", -5, "step 0: attention is -5; it must be from 0");
-  says("/steps/0/work/keys_reused", -5, "a count of queries or keys is -5");
+  says("/steps/0/work/keys_reused", -5, "step 0: the number of keys reused is -5; it must be from 0 to 0");
+  says("/steps/0/work/keys_computed", -5, "a count of queries or keys is -5");
   says("/steps/0/memory/used_bytes", -1, "'used_bytes' is -1");
   says("/steps/0/memory/copied_bytes", 18446744073709551615u, "what was copied is 18446744073709551615 bytes");
   says("/steps/0/candidates/0/token", 50, "a candidate is 50");

@@ -292,3 +292,29 @@ TEST_CASE("a traced cache is saved and loaded like the one within") {
   CHECK_THROWS_AS(to.load(broken), Error);
   CHECK(to.layout(0).rows() == 0);
 }
+
+TEST_CASE("a fork of the cache within may outlive the tracer, which hears nothing of it") {
+  using Paged = PagedCache<Rows, MaybeObserver>;
+  const auto pool = std::make_shared<PagePool<Rows>>(shape, 10, 4);
+  const Matrix<double> row = Matrix<double>::Ones(1, shape.row_size());
+  const auto append = [&](auto& cache, int position) {
+    for (int l = 0; l < shape.layers; ++l) cache.append(l, position, in(row), in(row));
+  };
+  std::vector<Paged> forks;
+  {
+    TracedCache traced([&](MaybeObserver watch) { return Paged(pool, watch); });
+    for (int p = 0; p < 3; ++p) append(traced, p);
+    forks.push_back(traced.fork_within()), forks.push_back(traced.fork_within());
+    traced.take_events();
+    append(forks[0], 3);  // which copies the shared page: of another text
+    forks[0].rewind(1);
+    append(traced, 3);  // copies it too: two others hold it
+    const Events events = traced.take_events();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].kind == Kind::copied);
+    CHECK(events[0].rows == 3);
+  }
+  append(forks[0], 1), append(forks[1], 3);
+  forks[1].clear();
+  CHECK(forks[0].length(0) == 2);
+}

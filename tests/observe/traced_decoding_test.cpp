@@ -322,6 +322,42 @@ TEST_CASE("a cache that forgets: weights are not_kept where it did not hold the 
   }
 }
 
+TEST_CASE("what is reused is one number: in the record, in its work, in the layouts and in attention's own weights") {
+  const Threads one(1);
+  const Model<float> model = random_model<float>(small_llama());
+  const ModelConfig& c = model.config;
+  for (const char* cache : {"growing", "window:sinks=1,recent=3", "window:sinks=0,recent=4", "window:sinks=0,recent=1",
+                            "heavy-hitter:budget=6,recent=3", "random:budget=6,recent=3", "paged:page=3,pages=40",
+                            "offloaded:block=2,recent=1", "layers:0=growing;rest=window:sinks=0,recent=4"})
+    for (const bool use_cache : {true, false}) {
+      CAPTURE(std::string(cache));
+      Wish wish;
+      wish.cache = cache, wish.use_cache = use_cache;
+      const Run run = record(model, wish);
+      for (int i = 0; i < run.timeline.steps(); ++i) {
+        const StepRecord& step = run.timeline.step(i);
+        const int length = run.timeline.length_after(i), computed = step.tokens_fed;
+        std::int64_t by_layout = 0, by_weights = 0, most = 0;
+        for (int l = 0; l < c.layers; ++l) {
+          int rows = 0;  // of the picture: kept, and not new
+          for (int p = 0; p < length - computed; ++p) rows += step.layout(l).slot_of(p) >= 0;
+          by_layout += rows * c.kv_heads, most = std::max<std::int64_t>(most, rows);
+          for (int h = 0; h < c.kv_heads; ++h) {  // one of the query heads that share it
+            const auto weights = run.timeline.attention(l, h * c.q_heads / c.kv_heads, length - 1);
+            REQUIRE(std::ssize(weights) == length);
+            for (int p = 0; p < length - computed; ++p)
+              by_weights += weights[std::size_t(p)] != AttentionWeights::not_kept;
+          }
+        }
+        CHECK(step.tokens_reused == most);
+        CHECK(step.work.tokens_reused == most);
+        CHECK(step.work.keys_reused == by_layout);
+        CHECK(step.work.keys_reused == by_weights);
+        if (!use_cache) CHECK(step.tokens_reused == 0);
+      }
+    }
+}
+
 TEST_CASE("a picture of step n is the same from either side: nothing that comes later changes what it reads") {
   const Threads one(1);
   for_each_wish([&](const Model<float>& model, Wish wish) {

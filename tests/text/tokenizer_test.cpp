@@ -155,21 +155,59 @@ TEST_CASE("text that is not UTF-8 is an error that says where") {
   CHECK_THROWS_WITH(tokenizer.encode("\xE4\xBA"), doctest::Contains("byte 0, which is 0xE4"));
 }
 
-TEST_CASE("an id that is no token is an error") {
+TEST_CASE(
+    "an id without a token stands for nothing, for models fill up their vocabularies; a negative one is an error") {
   TokenizerData data = small();
-  CHECK_THROWS_WITH_AS(Tokenizer(data).decode(Ids{'a', 259}),
-                       "Tokenizer: 259 is not the id of a token; ids go from 0 to 258", Error);
-  CHECK_THROWS_WITH(Tokenizer(data).bytes_of(-1), doctest::Contains("-1 is not the id of a token"));
+  CHECK(Tokenizer(data).decode(Ids{'a', 259, 'b'}) == "ab");
+  CHECK(Tokenizer(data).bytes_of(2'000'000'000) == "");
+  CHECK_FALSE(Tokenizer(data).has_token(259));
+  CHECK_THROWS_WITH_AS(Tokenizer(data).bytes_of(-1), doctest::Contains("-1 is not the id of a token"), Error);
   data.vocab.emplace_back("far", 400);
   CHECK(Tokenizer(data).vocab_size() == 401);
-  CHECK_THROWS_WITH(Tokenizer(data).bytes_of(300), doctest::Contains("ids go from 0 to 400, with gaps"));
+  CHECK(Tokenizer(data).bytes_of(300) == "");  // in a gap
+}
+
+TEST_CASE("bytes without a token are left out, or are the unknown token, one for each or one for all") {
+  TokenizerData data = small();
+  std::erase_if(data.vocab, [](const auto& token) { return token.second == 'x' || token.second == 'y'; });
+  CHECK(Tokenizer(data).encode("axyaxa") == Ids{'a', 'a', 'a'});
+  data.unknown = "?";
+  CHECK(Tokenizer(data).encode("axyaxa") == Ids{'a', '?', '?', 'a', '?', 'a'});
+  data.fuse_unknown = true;
+  CHECK(Tokenizer(data).encode("axyaxa") == Ids{'a', '?', 'a', '?', 'a'});
+  data.unknown = "<unk>";
+  refused(data, "the token for unknown bytes, '<unk>', is not in the vocabulary");
+  TokenizerData whole = small();
+  whole.unknown = "<unk>";  // never needed
+  CHECK(Tokenizer(whole).encode("x") == Ids{'x'});
+}
+
+TEST_CASE(
+    "what becomes of a pattern's matches and gaps") {  // as Hugging Face's tokenizers have it (make_tokenizers.py)
+  const auto pieces = [](SplitBehaviour behaviour, bool invert) {
+    std::vector<std::string> all;
+    split_by(Splitter("-"), behaviour, invert, "a--b-", [&](std::string_view piece) { all.emplace_back(piece); });
+    return all;
+  };
+  using Pieces = std::vector<std::string>;
+  using enum SplitBehaviour;
+  CHECK(pieces(isolated, false) == Pieces{"a", "-", "-", "b", "-"});
+  CHECK(pieces(isolated, true) == Pieces{"a", "-", "-", "b", "-"});
+  CHECK(pieces(removed, false) == Pieces{"a", "b"});
+  CHECK(pieces(removed, true) == Pieces{"-", "-", "-"});
+  CHECK(pieces(contiguous, false) == Pieces{"a", "--", "b", "-"});
+  CHECK(pieces(merged_with_previous, false) == Pieces{"a-", "-", "b-"});
+  CHECK(pieces(merged_with_next, false) == Pieces{"a", "-", "-b", "-"});
+  CHECK(pieces(merged_with_previous, true) == Pieces{"a", "-", "-b", "-"});
+  CHECK(pieces(merged_with_next, true) == Pieces{"a-", "-", "b-"});
 }
 
 TEST_CASE("what is wrong in the data is an error before the first text") {
   TokenizerData data = small();
-  SUBCASE("a byte is missing") {
-    data.vocab.erase(data.vocab.begin() + 32);
-    refused(data, "no token for byte 32, the letter '\u0120'");
+  SUBCASE("no byte has a token") {
+    std::erase_if(data.vocab, [](const auto& token) { return token.second < 256; });
+    data.merges.clear();
+    refused(data, "has no token for any single byte");
   }
   SUBCASE("a token twice") {
     data.vocab.emplace_back("bc", 259);

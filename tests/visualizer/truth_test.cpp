@@ -5,6 +5,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "export/tables.hpp"
 #include "kvcache/cache/cache_names.hpp"
 #include "panels/heat.hpp"
 #include "panels/panels.hpp"
@@ -69,6 +70,47 @@ TEST_CASE("the cache map shows the states of the slots") {
                                                                                      : theme().decoded;
       CAPTURE(slot);
       CHECK((picture.at(int(at.x), int(at.y)) & 0xFFFFFF) == (expected & 0xFFFFFF));
+    }
+}
+
+TEST_CASE("the work panel draws as many reused values as there were, and tables say the same number") {
+  for (const char* cache : {"growing", "window:sinks=2,recent=6", "window:sinks=0,recent=1",
+                            "heavy-hitter:budget=8,recent=4", "layers:0=growing;rest=window:sinks=0,recent=5"})
+    for (const bool use_cache : {true, false}) {
+      CAPTURE(std::string(cache));
+      CAPTURE(use_cache);
+      Choice choice = short_run();
+      choice.cache = cache, choice.use_cache = use_cache;
+      User user(choice);
+      user.view.presented = 2;
+      user.press(ImGuiKey_End);
+      const Timeline& timeline = user.session.timeline();
+      const int last = user.view.step, length = timeline.length_after(last);
+      const StepRecord& step = timeline.step(last);
+      const Work& with = use_cache ? step.work : user.session.comparison().runs(true, last)[0];
+      std::int64_t keys = 0, most = 0;
+      for (user.view.layer = 0; user.view.layer < timeline.about().config.layers; ++user.view.layer) {
+        const Image picture = user.look();
+        const ImVec2 left = user.place("work-without", 0, 0), right = user.place("work-without", 1, 0);
+        const float cell = (right.x - left.x) / 3;  // of three columns; the values are the last
+        std::int64_t drawn = -1;                    // but the new one
+        for (int p = 0; p < length; ++p) {
+          const ImVec2 end = user.place("work-with", 1, (float(p) + 0.5f) / float(length));
+          drawn += (picture.at(int(end.x - cell + 5), int(end.y)) & 0xFFFFFF) != (theme().panel & 0xFFFFFF);
+        }
+        keys += drawn * timeline.about().config.kv_heads, most = std::max(most, drawn);
+      }
+      CHECK(keys == with.keys_reused);
+      CHECK(most == with.tokens_reused);
+      const std::string csv = to_csv(timeline, user.session.comparison());
+      const std::string line = csv.substr(csv.find("\n" + std::to_string(last) + ",") + 1);
+      std::istringstream fields(line);
+      std::string field;
+      std::vector<std::string> all;
+      while (std::getline(fields, field, ',')) all.push_back(field);
+      CHECK(all.at(4) == std::to_string(step.tokens_reused));
+      CHECK(all.at(6) == std::to_string(step.work.keys_reused));
+      if (use_cache) CHECK(step.tokens_reused == most);
     }
 }
 

@@ -36,8 +36,8 @@ std::string work_in_words(const Scene& scene) {
   const Work& work = scene.step().work;
   const std::int64_t q_heads = std::int64_t(scene.config().layers) * scene.config().q_heads,
                      kv_heads = std::int64_t(scene.config().layers) * scene.config().kv_heads;
-  const bool even =
-      work.queries_computed % q_heads == 0 && work.keys_computed % kv_heads == 0 && work.keys_reused % kv_heads == 0;
+  const bool even = work.queries_computed % q_heads == 0 && work.keys_computed % kv_heads == 0 &&
+                    work.keys_reused == work.tokens_reused * kv_heads;  // layers may keep other tokens
   const std::int64_t queries = work.queries_computed / (even ? q_heads : 1),
                      keys = work.keys_computed / (even ? kv_heads : 1),
                      reused = work.keys_reused / (even ? kv_heads : 1);
@@ -51,12 +51,13 @@ std::string work_in_words(const Scene& scene) {
 std::string reading_in_words(const Scene& scene, bool in_short) {
   const StepRecord& step = scene.step();
   const std::string newest = capitalised(named(scene, scene.newest_position()));
-  if (scene.step_index == 0 && step.tokens_reused == 0)
+  const bool computes_all = step.tokens_fed == scene.length();
+  if (scene.step_index == 0 && computes_all)
     return fmt::format("The prompt: {} read in one pass; {}.{}",
                        step.tokens_fed == 1 ? "1 token is" : with_commas(step.tokens_fed) + " tokens are",
                        work_in_words(scene),
                        in_short || !scene.timeline.about().use_cache ? "" : " The cache keeps the keys and values.");
-  if (step.tokens_reused == 0)
+  if (computes_all)
     return fmt::format("{}: nothing was kept, so the queries, keys and values of all {} are computed again.", newest,
                        counted(step.tokens_fed, "token"));
   return fmt::format("{}: {}.", newest, work_in_words(scene));

@@ -24,7 +24,8 @@ struct Side {
   bool is_run = false;  // the run that all panels show; else the library's comparison with it
   bool is_known = false;
   Work work;
-  int queries = 0, computed = 0, reused = 0;  // tokens: the work's vectors of one head in one layer
+  int queries = 0, computed = 0;  // tokens: the work's vectors of one head in one layer
+  int reused = 0;                 // the same; where layers differ, of the one that reused most
 };
 
 Side side_of(const Scene& scene, bool with_cache) {
@@ -38,7 +39,7 @@ Side side_of(const Scene& scene, bool with_cache) {
                      kv_heads = std::int64_t(scene.config().layers) * scene.config().kv_heads;
   side.queries = int(side.work.queries_computed / q_heads);
   side.computed = int(side.work.keys_computed / kv_heads);
-  side.reused = int(side.work.keys_reused / kv_heads);
+  side.reused = int(side.work.tokens_reused);
   return side;
 }
 
@@ -49,7 +50,8 @@ Cell cell_of(const Scene& scene, const Side& side, Column column, int layer, int
   const int computed = column == query ? side.queries : side.computed;
   if (position >= scene.length() - computed) return Cell::computed;
   if (column == query) return Cell::not_needed;
-  const bool forgotten = side.is_run && scene.step().layout(layer).slot_of(position) < 0;
+  // The comparison reads the same text with the same policy, so what a layer holds of it is the same.
+  const bool forgotten = scene.step().layout(layer).slot_of(position) < 0;
   return side.reused > 0 && !forgotten ? Cell::reused : Cell::not_needed;
 }
 
@@ -325,7 +327,10 @@ std::vector<Line> lines_of(const Scene& scene, const Side& with, const Side& wit
   std::vector<Line> lines{{0, "", {"with", "without", "ratio"}}};
   add_vectors(lines, "queries computed", with, without, q_heads, [](const Work& w) { return w.queries_computed; });
   add_vectors(lines, "keys computed", with, without, kv_heads, [](const Work& w) { return w.keys_computed; });
-  add_vectors(lines, "keys reused", with, without, kv_heads, [](const Work& w) { return w.keys_reused; });
+  const bool alike = with.work.keys_reused == with.work.tokens_reused * kv_heads;  // layers may keep other tokens
+  lines.push_back(count_line(0, "keys reused", with, without, [](const Work& w) { return w.keys_reused; }));
+  lines.push_back(count_line(2, alike ? "   in each head and layer" : "   at most, in a head and layer", with, without,
+                             [](const Work& w) { return w.tokens_reused; }));
   lines.push_back(
       count_line(0, "multiplications", with, without, [](const Work& w) { return w.total_multiplications(); }));
   for (const Part part : {Part::projection, Part::attention, Part::feed_forward, Part::output_layer})

@@ -27,6 +27,16 @@ int kept_rows(const auto& cache, int layer, int kv_head) {
   return rows;
 }
 
+/// How many of them stand before a position.
+int kept_rows_before(const auto& cache, int layer, int kv_head, int position) {
+  const OnlyLooking here;
+  int rows = 0;
+  cache.for_each_block(layer, kv_head, [&](const auto& block) {
+    for (int r = 0; r < block.rows(); ++r) rows += block.position(r) < position;
+  });
+  return rows;
+}
+
 /// Nobody wants to see the attention weights.
 struct NoHook {};
 
@@ -106,7 +116,7 @@ class Attention {
   }
 
   /// The only right order for every policy: in pieces of chunk_limit() tokens, append, then attend, then let the cache
-  /// learn, if it wants to.
+  /// learn, if it wants to. Counts the keys of earlier steps that are read (Work::keys_reused).
   /// keys, values [n, kv_heads * head_dim]; queries, output [n, q_heads * head_dim]; all of the tokens at
   /// first_position and on.
   template <KeyValueCache Cache, class Hook = NoHook>
@@ -121,6 +131,7 @@ class Attention {
         cache.append(layer, first_position + done, in(keys.middleRows(done, piece)),
                      in(values.middleRows(done, piece)));
       }
+      if (done == 0) count_reused(cache, layer, first_position, piece, work);
       const auto attend_with = [&](auto&& whom) {
         attend(cache, layer, in(queries.middleRows(done, piece)), first_position + done,
                out(output.middleRows(done, piece)), work, whom);
@@ -135,6 +146,15 @@ class Attention {
   }
 
  private:
+  /// What the first piece of a step reads of earlier steps. Later pieces read no other such rows: what a cache has
+  /// forgotten does not come back.
+  template <class Cache>
+  static void count_reused(const Cache& cache, int layer, int first_position, int appended, Work& work) {
+    for (int head = 0; head < cache.shape().kv_heads; ++head)
+      work.count_reused(appended == 1 ? kept_rows(cache, layer, head) - 1  // all but the new one: nothing to look up
+                                      : kept_rows_before(cache, layer, head, first_position));
+  }
+
   struct Scratch {  // of one thread
     Room<Scalar> queries, turned, angles, scores, all_scores, sums, state;
     std::int64_t multiplications = 0;

@@ -51,37 +51,39 @@ class AnyCache {
   template <class Cache>
   requires(!std::same_as<Cache, AnyCache>) && KeyValueCache<Cache> explicit AnyCache(Cache cache)
       : held_(std::make_unique<Holder<Cache>>(std::move(cache))) {}
-  AnyCache clone() const { return AnyCache(held_->clone()); }
+  AnyCache clone() const { return AnyCache(held().clone()); }
 
-  CacheShape shape() const { return held_->shape(); }
-  int length(int layer) const { return held_->length(layer); }
-  int slots(int layer) const { return held_->slots(layer); }
-  int chunk_limit(int layer) const { return held_->chunk_limit(layer); }
+  CacheShape shape() const { return held().shape(); }
+  int length(int layer) const { return held().length(layer); }
+  int slots(int layer) const { return held().slots(layer); }
+  int chunk_limit(int layer) const { return held().chunk_limit(layer); }
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
-    held_->append(layer, first_position, keys, values);
+    held().append(layer, first_position, keys, values);
   }
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visitor) const {
-    held_->for_each_block(layer, kv_head, BlockVisitor(visitor));
+    held().for_each_block(layer, kv_head, BlockVisitor(visitor));
   }
-  MemoryUse memory() const { return held_->memory(); }
-  void clear() { held_->clear(); }
+  MemoryUse memory() const { return held().memory(); }
+  void clear() { held().clear(); }
 
   /// Errors: the policy cannot rewind.
-  void rewind(int length) { held_->rewind(length); }
+  void rewind(int length) { held().rewind(length); }
+  /// Errors: what rewind would say. Nothing changes.
+  void check_rewind(int length) const { held().check_rewind(length); }
   /// Errors: the policy, or its rows, cannot be saved.
-  void save(ByteWriter& to) const { held_->save(to); }
-  void load(ByteReader& from) { held_->load(from); }
-  bool learns() const { return held_->learns(); }
-  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) { held_->learn(layer, kv_head, weights); }
-  int reach() const { return held_->reach(); }
-  bool shifts_positions() const { return held_->shifts_positions(); }
-  bool can_fork() const { return held_->can_fork(); }
+  void save(ByteWriter& to) const { held().save(to); }
+  void load(ByteReader& from) { held().load(from); }
+  bool learns() const { return held().learns(); }
+  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) { held().learn(layer, kv_head, weights); }
+  int reach() const { return held().reach(); }
+  bool shifts_positions() const { return held().shifts_positions(); }
+  bool can_fork() const { return held().can_fork(); }
   /// Errors: the policy shares nothing.
-  AnyCache fork() const { return AnyCache(held_->fork()); }
-  std::vector<StoragePiece> pieces(int layer) const { return held_->pieces(layer); }
+  AnyCache fork() const { return AnyCache(held().fork()); }
+  std::vector<StoragePiece> pieces(int layer) const { return held().pieces(layer); }
   /// True if every token stays until it is taken back; then the cache can rewind.
-  bool keeps_every_token() const { return held_->keeps_every_token(); }
+  bool keeps_every_token() const { return held().keeps_every_token(); }
 
  private:
   using BlockVisitor = detail::BlockVisitor<Block>;
@@ -98,6 +100,7 @@ class AnyCache {
     virtual MemoryUse memory() const = 0;
     virtual void clear() = 0;
     virtual void rewind(int length) = 0;
+    virtual void check_rewind(int length) const = 0;
     virtual void save(ByteWriter& to) const = 0;
     virtual void load(ByteReader& from) = 0;
     virtual bool learns() const = 0;
@@ -129,9 +132,13 @@ class AnyCache {
 
     // What not every policy can do.
     void rewind(int length) override {
-      if constexpr (RewindableCache<Cache>)
-        cache.rewind(length);
-      else
+      check_rewind(length);
+      if constexpr (RewindableCache<Cache>) cache.rewind(length);
+    }
+    void check_rewind(int length) const override {
+      if constexpr (requires { cache.check_rewind(length); })
+        cache.check_rewind(length);
+      else if constexpr (!RewindableCache<Cache>)
         fail("rewind: this cache has forgotten what it would go back to; clear it, or take one that keeps every token");
     }
     void save(ByteWriter& to) const override {
@@ -181,6 +188,11 @@ class AnyCache {
   };
 
   explicit AnyCache(std::unique_ptr<Held> held) : held_(std::move(held)) {}
+  /// Errors: it was moved from.
+  Held& held() const {
+    if (!held_) fail("AnyCache: this cache was moved from; use the one that it was moved to");
+    return *held_;
+  }
   std::unique_ptr<Held> held_;
 };
 

@@ -9,6 +9,7 @@
 #include <climits>
 #include <concepts>
 #include <string>
+#include <type_traits>
 
 #include "kvcache/cache/shape.hpp"
 #include "kvcache/core/byte_stream.hpp"
@@ -43,6 +44,7 @@ namespace detail {
 template <class R>
 concept Rows = std::copyable<R> && std::constructible_from<R, CacheShape, typename R::Options> &&
     KeyValueBlock<typename R::Block> && requires(R& rows, const R& view, int n, MatrixIn<typename R::Scalar> m) {
+  // Slots that are not there are an Error, said once a call: they would be somebody else's memory.
   { rows.resize(/*slots*/ n, /*first slots to keep*/ n) } -> std::same_as<void>;
   { rows.write(/*first slot*/ n, /*keys*/ m, /*values [n, row_size]*/ m) } -> std::same_as<void>;
   { view.slots() } -> std::convertible_to<int>;
@@ -122,7 +124,8 @@ struct AnyVisitor {  // stands for "anything callable with a block" inside the c
 /// Which tokens are kept, and in which slots. It knows policy and no formats. Movable, but copied only by name.
 /// What a concept cannot say, the laws of a cache, is in tests/cache_laws.hpp: put your own cache through them.
 template <class C>
-concept KeyValueCache = std::movable<C> && !std::copyable<C> && KeyValueBlock<typename C::Block> &&
+concept KeyValueCache = std::movable<C> && !std::is_copy_constructible_v<C> && !std::is_copy_assignable_v<C> &&
+                        KeyValueBlock<typename C::Block> &&
                         requires(C & cache, const C& view, int n, MatrixIn<typename C::Scalar> m,
                                  detail::AnyVisitor<typename C::Block> visit) {
   { view.shape() } -> std::convertible_to<CacheShape>;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
@@ -17,16 +18,21 @@ namespace kvcache {
 /// written down; n tokens copy n (n - 1) / 2 rows.
 struct GrowByCopy {
   static constexpr const char* name = "ConcatenatingCache";
+  static constexpr bool is_exact = true;  // the room does not depend on how the tokens came
   static int room(int /*slots*/, int needed) { return needed; }
 };
 /// As std::vector: fewer than two copies per row in the long run, for at most twice the memory.
 struct GrowByDoubling {
   static constexpr const char* name = "GrowingCache";
-  static int room(int slots, int needed) { return needed <= slots ? slots : std::max(needed, 2 * slots); }
+  static constexpr bool is_exact = false;
+  static int room(int slots, int needed) {
+    return needed <= slots ? slots : std::max(needed, slots <= most_slots / 2 ? 2 * slots : most_slots);
+  }
 };
 /// All memory at the start; rows never move, and a full cache is an error.
 struct NeverGrow {
   static constexpr const char* name = "PreallocatedCache";
+  static constexpr bool is_exact = true;
   static int room(int slots, int needed) {
     if (needed <= slots) return slots;
     fail("PreallocatedCache: token ", needed, " does not fit in ", slots,
@@ -41,12 +47,11 @@ class ContiguousCache {
   using Block = typename Rows::Block;
   using Scalar = typename Rows::Scalar;
 
-  /// Room for `capacity` tokens in every layer from the start. Errors: sizes below 1, a negative capacity.
+  /// Room for `capacity` tokens in every layer from the start. Errors: sizes below 1, a negative capacity, or one of
+  /// more than most_slots.
   explicit ContiguousCache(CacheShape shape, int capacity = 0, typename Rows::Options options = {}, Watch watch = {})
       : shape_(shape), watch_(watch) {
-    check(shape.layers > 0 && shape.kv_heads > 0 && shape.head_dim > 0 && capacity >= 0, Growth::name, ": ",
-          shape.layers, " layers, ", shape.kv_heads, " kv heads of ", shape.head_dim, " and room for ", capacity,
-          " tokens asked for; the first three must be at least 1, the last at least 0");
+    check_sizes(shape, capacity);
     rows_.assign(std::size_t(shape.layers), Rows(shape, options));
     length_.assign(std::size_t(shape.layers), 0);
     if (capacity > 0)
@@ -60,19 +65,35 @@ class ContiguousCache {
     return copy;
   }
 
+  /// Without making it. Errors: those of the constructor; a text that never fits.
+  static CachePlan plan(int length, CacheShape shape, int capacity = 0, const typename Rows::Options& options = {}) {
+    check_sizes(shape, capacity);
+    checked_slots(Growth::name, length);
+    const RowSizes<Rows> sizes(shape, options);
+    const auto layers = [&](std::size_t bytes) {
+      return bytes_product(Growth::name, {std::size_t(shape.layers), bytes});
+    };
+    int slots = capacity > 0 ? sizes.slots(capacity) : 0;
+    CachePlan plan{.first_bytes = layers(sizes.reserved_bytes(slots)), .saved_kind = saved_kind(sizes.format(), shape)};
+    while (slots < length) slots = sizes.slots(Growth::room(slots, Growth::is_exact ? length : slots + 1));
+    plan.memory.used_bytes = layers(sizes.used_bytes(length));
+    plan.memory.reserved_bytes = layers(sizes.reserved_bytes(slots));
+    return plan;
+  }
+
   CacheShape shape() const { return shape_; }
-  int length(int layer) const { return length_[std::size_t(layer)]; }
-  int slots(int layer) const { return rows_[std::size_t(layer)].slots(); }
+  int length(int layer) const { return detail::length_at(length_, layer); }
+  int slots(int layer) const { return detail::at_layer(rows_, layer).slots(); }
   int chunk_limit([[maybe_unused]] int layer) const {
     if constexpr (GroupedRows<Rows>)
-      return rows_[std::size_t(layer)].chunk_limit(length(layer));
+      return detail::at_layer(rows_, layer).chunk_limit(length(layer));
     else
       return unlimited;
   }
 
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     check_append(Growth::name, *this, layer, first_position, keys, values);
-    Rows& rows = rows_[std::size_t(layer)];
+    Rows& rows = detail::at_layer(rows_, layer);
     const int needed = first_position + int(keys.rows());
     if (const int room = Growth::room(rows.slots(), needed); room != rows.slots()) {
       rows.resize(room, first_position);
@@ -95,18 +116,22 @@ class ContiguousCache {
     if (rows > 0) visit(rows_[std::size_t(layer)].block(kv_head, /*first slot*/ 0, rows, /*first position*/ 0));
   }
   std::vector<StoragePiece> pieces(int layer) const requires GroupedRows<Rows> {
-    const int packed = std::min(length(layer), rows_[std::size_t(layer)].packed());
+    const int packed = std::min(length(layer), detail::at_layer(rows_, layer).packed());
     if (packed == 0) return {};
     return {{.kind = StoragePiece::Kind::packed, .first_slot = 0, .slots = packed}};
   }
   void rewind(int length) {
+    check_rewind(length);
+    forget_from(length, Reason::rewound);
+  }
+  /// Errors: what rewind would say. Nothing changes.
+  void check_rewind(int length) const {
     check(length >= 0, Growth::name, ": rewind to ", length, " tokens asked for; at least 0 must stay");
     if constexpr (GroupedRows<Rows>)  // all layers are asked before one forgets
       for (std::size_t l = 0; l < rows_.size(); ++l)
         check(length == 0 || length >= std::min(rows_[l].packed(), length_[l]), Growth::name, ": rewind to ", length,
               " tokens asked for, but the first ", rows_[l].packed(), " rows of layer ", l,
               " are packed for good; rewind no further than that, or clear, or keep more rows whole");
-    forget_from(length, Reason::rewound);
   }
   void clear() { forget_from(0, Reason::cleared); }
 
@@ -148,9 +173,17 @@ class ContiguousCache {
 
  private:
   ContiguousCache(const ContiguousCache&) = default;  // only for clone(): a copy must be asked for by name
-  std::string saved_kind() const { return detail::saved_kind(rows_[0], shape_, "every token in one piece"); }
+  static void check_sizes(CacheShape shape, int capacity) {
+    check_shape(Growth::name, shape);
+    check(capacity >= 0, Growth::name, ": room for ", capacity, " tokens asked for; at least 0 are needed");
+    checked_slots(Growth::name, capacity);
+  }
+  static std::string saved_kind(const std::string& format, CacheShape shape) {
+    return detail::saved_kind(format, shape, "every token in one piece");
+  }
+  std::string saved_kind() const { return saved_kind(detail::at_layer(rows_, 0).format(), shape_); }
   void forget_from(int first, Reason reason) {
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(length_.size()); ++l) {
       int& tokens = length_[std::size_t(l)];
       if constexpr (Hears<Watch, Evicted>)
         for (int p = first; p < tokens; ++p) tell(watch_, Evicted{l, p, /*slot*/ p, reason});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
@@ -55,13 +56,11 @@ class EvictingCache {
   using Block = typename Rows::Block;
   using Scalar = typename Rows::Scalar;
 
-  /// Errors: fewer than 1 recent token, or no room for others.
+  /// Errors: sizes below 1; fewer than 1 recent token, or no room for others; a budget of more than most_slots.
   explicit EvictingCache(CacheShape shape, EvictionOptions eviction = {}, typename Rows::Options options = {},
                          Watch watch = {})
       : shape_(shape), eviction_(eviction), watch_(watch) {
-    check(eviction.recent >= 1 && eviction.budget > eviction.recent, Choice::name, ": a budget of ", eviction.budget,
-          " tokens with ", eviction.recent, " recent ones asked for; the budget must exceed the recent tokens, of ",
-          "which there is at least 1");
+    check_sizes(shape, eviction);
     const std::size_t budget = std::size_t(eviction.budget);
     for (int l = 0; l < shape.layers; ++l) {
       layers_.push_back({Rows(shape, options), std::vector<int>(budget), std::vector<double>(budget), Choice(l), 0});
@@ -72,19 +71,35 @@ class EvictingCache {
   EvictingCache& operator=(EvictingCache&&) = default;
   EvictingCache clone() const {
     EvictingCache copy(*this);
-    tell(copy.watch_, Copied{0, kept(layers_[0]), memory().used_bytes});
+    tell(copy.watch_, Copied{0, std::min(length(0), eviction_.budget), memory().used_bytes});
     return copy;
   }
 
+  /// Without making it. Errors: those of the constructor.
+  static CachePlan plan(int length, CacheShape shape, EvictionOptions eviction = {},
+                        const typename Rows::Options& options = {}) {
+    check_sizes(shape, eviction);
+    const RowSizes<Rows> sizes(shape, options);
+    const auto layers = [&](std::size_t bytes) {
+      return bytes_product(Choice::name, {std::size_t(shape.layers), bytes});
+    };
+    CachePlan plan{.saved_kind = saved_kind(sizes.format(), shape, eviction)};
+    plan.memory.used_bytes = layers(sizes.used_bytes(std::min(length, eviction.budget)));
+    plan.memory.reserved_bytes = layers(sizes.reserved_bytes(eviction.budget));
+    plan.memory.bookkeeping_bytes = layers(std::size_t(eviction.budget) * (sizeof(int) + sizeof(double)));
+    plan.first_bytes = plan.memory.reserved_bytes + plan.memory.bookkeeping_bytes;
+    return plan;
+  }
+
   CacheShape shape() const { return shape_; }
-  int length(int layer) const { return at(layer).length; }
+  int length(int layer) const { return layers_.empty() ? 0 : at(layer).length; }
   int slots(int /*layer*/) const { return eviction_.budget; }
   int chunk_limit(int layer) const { return std::max(1, eviction_.budget - length(layer)); }
   bool learns() const { return Choice::learns; }
 
   void append(int l, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     check_append(Choice::name, *this, l, first_position, keys, values);
-    Layer& layer = layers_[std::size_t(l)];
+    Layer& layer = detail::at_layer(layers_, l);
     const int tokens = int(keys.rows()), slot = layer.length < eviction_.budget ? layer.length : least(layer);
     const int evicted = layer.length < eviction_.budget ? -1 : layer.positions[std::size_t(slot)];
     layer.rows.write(slot, keys, values);
@@ -104,12 +119,12 @@ class EvictingCache {
   }
   /// Adds up what each row got, over queries and heads.
   void learn(int layer, int /*kv_head*/, MatrixIn<Scalar> weights) requires(Choice::learns) {
-    std::vector<double>& attention = layers_[std::size_t(layer)].attention;
+    std::vector<double>& attention = detail::at_layer(layers_, layer).attention;
     for (Eigen::Index slot = 0; slot < weights.cols(); ++slot)
       attention[std::size_t(slot)] += double(weights.col(slot).sum());
   }
   void clear() {
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(layers_.size()); ++l) {
       Layer& layer = layers_[std::size_t(l)];
       if constexpr (Hears<Watch, Evicted>)
         for (int slot = 0; slot < kept(layer); ++slot)
@@ -162,10 +177,18 @@ class EvictingCache {
     int length;  // tokens ever appended
   };
   EvictingCache(const EvictingCache&) = default;  // only for clone()
-  std::string saved_kind() const {
-    return detail::saved_kind(layers_[0].rows, shape_, Choice::name, " of ", eviction_.budget, " tokens, ",
-                              eviction_.recent, " of them recent");
+  static void check_sizes(CacheShape shape, EvictionOptions eviction) {
+    check_shape(Choice::name, shape);
+    check(eviction.recent >= 1 && eviction.budget > eviction.recent, Choice::name, ": a budget of ", eviction.budget,
+          " tokens with ", eviction.recent, " recent ones asked for; the budget must exceed the recent tokens, of ",
+          "which there is at least 1");
+    checked_slots(Choice::name, eviction.budget);
   }
+  static std::string saved_kind(const std::string& format, CacheShape shape, EvictionOptions eviction) {
+    return detail::saved_kind(format, shape, Choice::name, " of ", eviction.budget, " tokens, ", eviction.recent,
+                              " of them recent");
+  }
+  std::string saved_kind() const { return saved_kind(at(0).rows.format(), shape_, eviction_); }
   static void check_positions(std::span<const int> positions, int length, const std::string& where) {
     std::vector<int> sorted(positions.begin(), positions.end());
     std::ranges::sort(sorted);
@@ -174,7 +197,7 @@ class EvictingCache {
           where, ": the saved slots do not hold ", positions.size(), " different tokens of a text of ", length,
           "; the bytes are broken");
   }
-  const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
+  const Layer& at(int layer) const { return detail::at_layer(layers_, layer); }
   int kept(const Layer& layer) const { return std::min(layer.length, eviction_.budget); }
   /// The slot to write over: of the token with the lowest score among those that will not be recent with the next.
   int least(Layer& layer) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "kvcache/cache/any_cache.hpp"
@@ -69,17 +70,19 @@ inline std::vector<std::string> specs_of_layers(std::string_view text, int layer
   std::vector<std::string> specs(static_cast<std::size_t>(layers));
   const auto number = [&](std::string_view digits) {
     const std::optional<int> n = whole_number(digits);
-    check(n && *n >= 0 && *n < layers, "layers: \"", digits, "\" is no layer; the model has layers 0 to ", layers - 1,
-          ". Write layers:0-9=growing;rest=window");
+    check(n && *n >= 0 && *n < layers, "layers: \"", shortened(digits), "\" is no layer; the model has layers 0 to ",
+          layers - 1, ". Write layers:0-9=growing;rest=window");
     return *n;
   };
   while (!text.empty()) {
     const std::string_view part = text.substr(0, text.find(';'));
     text.remove_prefix(std::min(text.size(), part.size() + 1));
     const std::size_t equals = part.find('=');
-    check(equals != std::string_view::npos, "layers: \"", part,
+    check(equals != std::string_view::npos, "layers: \"", shortened(part),
           "\" has no \"=\"; write layers:0-9=growing;rest=window");
     const std::string spec(part.substr(equals + 1));
+    check(!spec.starts_with("layers:"), "layers: \"", shortened(part),
+          "\" names layers for a layer; a layer has one cache, such as growing or window");
     for (std::string_view which = part.substr(0, equals); !which.empty();) {
       const std::string_view range = which.substr(0, which.find(','));
       which.remove_prefix(std::min(which.size(), range.size() + 1));
@@ -99,6 +102,58 @@ inline std::vector<std::string> specs_of_layers(std::string_view text, int layer
   return specs;
 }
 
+/// Reads a spec, and calls use(std::type_identity<Policy>, what Policy is made with between shape and watcher...). So
+/// whoever makes a cache, and whoever asks what it would be, read alike.
+template <RowStore Rows, Observer Watch>
+auto with_policy(std::string_view text, int capacity, auto&& use) {
+  CacheSpec spec(text);
+  const std::string policy = spec.policy();
+  const auto call = [&]<class Policy>(std::type_identity<Policy> type, const auto&... options) {
+    spec.check_all_taken();
+    return use(type, options...);
+  };
+  if constexpr (std::same_as<Rows, AnyRows>)
+    if ((policy == "growing" || policy == "paged") && CacheSpec(text).word("format", "f32") == "kivi") {
+      const KiviOptions options = kivi_of(spec);
+      if (policy == "growing") return call(std::type_identity<GrowingCache<KiviRows, Watch>>(), 0, options);
+      const int pages = spec.number("pages", std::max(1, capacity / options.group), 1);
+      return call(std::type_identity<PagedKiviCache<Watch>>(), pages, options);
+    }
+  if (policy == "window") {
+    const WindowOptions window = window_of(spec);
+    return call(std::type_identity<SlidingWindowCache<Rows, Watch>>(), window, formats_of<Rows>(spec));
+  }
+  if (policy == "paged") {
+    const PageOptions cut = pages_of(spec, capacity);
+    return call(std::type_identity<PagedCache<Rows, Watch>>(), cut, formats_of<Rows>(spec));
+  }
+  if (policy == "heavy-hitter" || policy == "random") {
+    EvictionOptions eviction;
+    eviction.budget = spec.number("budget", eviction.budget, 2);
+    eviction.recent = spec.number("recent", std::max(1, eviction.budget / 2), 1);
+    const auto formats = formats_of<Rows>(spec);
+    if (policy == "random") return call(std::type_identity<RandomCache<Rows, Watch>>(), eviction, formats);
+    return call(std::type_identity<HeavyHitterCache<Rows, Watch>>(), eviction, formats);
+  }
+  if (policy == "offloaded") {
+    OffloadOptions offload;
+    offload.block = spec.number("block", offload.block, 1), offload.recent = spec.number("recent", offload.recent, 1);
+    offload.cold = spec.word("cold", "no", {"no", "yes"}) == "yes";
+    return call(std::type_identity<OffloadedCache<Rows, Watch>>(), offload, formats_of<Rows>(spec));
+  }
+  const auto contiguous = [&]<class Policy>(std::type_identity<Policy> type, int room) {
+    return call(type, room, formats_of<Rows>(spec));
+  };
+  if (policy == "growing") return contiguous(std::type_identity<GrowingCache<Rows, Watch>>(), 0);
+  if (policy == "preallocated") return contiguous(std::type_identity<PreallocatedCache<Rows, Watch>>(), capacity);
+  if (policy == "concatenating") return contiguous(std::type_identity<ConcatenatingCache<Rows, Watch>>(), 0);
+  std::string known;
+  for (const CacheName& cache : cache_names) known += cache.name + std::string(", ");
+  fail("cache \"", shortened(policy), "\" is unknown; known are ", known, cache_of_layers.name);
+}
+
+inline constexpr std::string_view layers_prefix = "layers:";
+
 }  // namespace detail
 
 /// `capacity`: tokens that a cache which never grows has room for; the others start empty. Formats can be chosen if
@@ -106,55 +161,42 @@ inline std::vector<std::string> specs_of_layers(std::string_view text, int layer
 template <RowStore Rows = AnyRows>
 NamedCache<Rows> make_cache(std::string_view text, CacheShape shape, int capacity, MaybeObserver watch = {}) {
   using Any = NamedCache<Rows>;
-  using Watch = MaybeObserver;
-  if (text.starts_with("layers:")) {
+  if (text.starts_with(detail::layers_prefix)) {
     std::vector<Any> parts;
-    for (const std::string& spec : detail::specs_of_layers(text.substr(7), shape.layers))
+    for (const std::string& spec : detail::specs_of_layers(text.substr(detail::layers_prefix.size()), shape.layers))
       parts.push_back(make_cache<Rows>(spec, {1, shape.kv_heads, shape.head_dim}, capacity, watch));
     return Any(PerLayerCache<Any>(std::move(parts)));
   }
-  CacheSpec spec(text);
-  const std::string policy = spec.policy();
-  const auto finished = [&](auto cache) {
-    spec.check_all_taken();
-    return Any(std::move(cache));
-  };
-  if constexpr (std::same_as<Rows, AnyRows>)
-    if ((policy == "growing" || policy == "paged") && CacheSpec(text).word("format", "f32") == "kivi") {
-      const KiviOptions options = detail::kivi_of(spec);
-      if (policy == "growing") return finished(GrowingCache<KiviRows, Watch>(shape, 0, options, watch));
-      const int pages = spec.number("pages", std::max(1, capacity / options.group), 1);
-      return finished(PagedKiviCache<Watch>(std::make_shared<PagePool<KiviGroups>>(shape, pages, 1, options), watch));
-    }
-  const auto formats = [&] { return detail::formats_of<Rows>(spec); };
-  if (policy == "growing") return finished(GrowingCache<Rows, Watch>(shape, 0, formats(), watch));
-  if (policy == "preallocated") return finished(PreallocatedCache<Rows, Watch>(shape, capacity, formats(), watch));
-  if (policy == "concatenating") return finished(ConcatenatingCache<Rows, Watch>(shape, 0, formats(), watch));
-  if (policy == "window") {
-    const WindowOptions window = window_of(spec);
-    return finished(SlidingWindowCache<Rows, Watch>(shape, window, formats(), watch));
+  return detail::with_policy<Rows, MaybeObserver>(
+      text, capacity, [&]<class Policy>(std::type_identity<Policy>, const auto&... options) {
+        return Any(Policy(shape, options..., watch));
+      });
+}
+
+/// What make_cache would make, once it holds `length` tokens. Takes no memory, and no longer for a long text.
+/// [COMPUTED] Errors: those of make_cache; a text that does not fit.
+template <RowStore Rows = AnyRows>
+CachePlan plan_cache(std::string_view text, CacheShape shape, int capacity, int length) {
+  checked_slots("a text", length);
+  if (!text.starts_with(detail::layers_prefix))
+    return detail::with_policy<Rows, NoObserver>(text, capacity,
+                                                 [&]<class Policy>(std::type_identity<Policy>, const auto&... options) {
+                                                   return Policy::plan(length, shape, options...);
+                                                 });
+  CachePlan sum{.saved_kind = PerLayerCache<NamedCache<Rows>>::saved_kind(shape.layers)};
+  for (const std::string& spec : detail::specs_of_layers(text.substr(detail::layers_prefix.size()), shape.layers)) {
+    const CachePlan part = plan_cache<Rows>(spec, {1, shape.kv_heads, shape.head_dim}, capacity, length);
+    bytes_sum("layers", sum.memory.reserved_bytes, part.memory.reserved_bytes);
+    sum.first_bytes = bytes_sum("layers", sum.first_bytes, part.first_bytes);
+    sum.memory += part.memory;
   }
-  if (policy == "paged") {
-    const auto [page, pages] = pages_of(spec, capacity);
-    const auto pool = std::make_shared<PagePool<Rows>>(shape, pages, page, formats());
-    return finished(PagedCache<Rows, Watch>(pool, watch));
-  }
-  if (policy == "heavy-hitter" || policy == "random") {
-    EvictionOptions eviction;
-    eviction.budget = spec.number("budget", eviction.budget, 2);
-    eviction.recent = spec.number("recent", std::max(1, eviction.budget / 2), 1);
-    if (policy == "random") return finished(RandomCache<Rows, Watch>(shape, eviction, formats(), watch));
-    return finished(HeavyHitterCache<Rows, Watch>(shape, eviction, formats(), watch));
-  }
-  if (policy == "offloaded") {
-    OffloadOptions offload;
-    offload.block = spec.number("block", offload.block, 1), offload.recent = spec.number("recent", offload.recent, 1);
-    offload.cold = spec.word("cold", "no", {"no", "yes"}) == "yes";
-    return finished(OffloadedCache<Rows, Watch>(shape, offload, formats(), watch));
-  }
-  std::string known;
-  for (const CacheName& cache : cache_names) known += cache.name + std::string(", ");
-  fail("cache \"", policy, "\" is unknown; known are ", known, cache_of_layers.name);
+  return sum;
+}
+
+/// Of a text of so many tokens, if the cache is made for it. [COMPUTED] Errors: those of plan_cache.
+template <RowStore Rows = AnyRows>
+MemoryUse memory_of(std::string_view text, CacheShape shape, int tokens) {
+  return plan_cache<Rows>(text, shape, tokens, tokens).memory;
 }
 
 /// True if the cache of that name keeps numbers in another format than they are computed in.

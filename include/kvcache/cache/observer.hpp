@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <variant>
 
 namespace kvcache {
@@ -78,10 +79,12 @@ class OnlyLooking {
   int looking_;
 };
 
-/// For programs, which compile each policy once: listens or not when it runs, for one branch an event.
+/// For programs, which compile each policy once: listens or not when it runs, for one branch an event. The listener
+/// must outlive the cache, its clones and its forks, unless its owner is given, which then lives as long as they do.
 using PolicyEvent = std::variant<Evicted, Moved, Shared, Copied, Packed, Fetched>;
 struct MaybeObserver {
   std::function<void(const PolicyEvent&)>* listener = nullptr;
+  std::shared_ptr<const void> owner = nullptr;
   void operator()(const auto& event) const {
     if (listener && *listener) (*listener)(event);
   }

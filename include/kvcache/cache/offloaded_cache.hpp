@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
@@ -32,19 +33,17 @@ class OffloadedCache {
   using Block = typename Rows::Block;
   using Scalar = typename Rows::Scalar;
 
-  /// Errors: fewer than 1 token a block or 1 block in memory; no temporary file can be made.
+  /// Errors: sizes below 1; fewer than 1 token a block or 1 block in memory, or more than most_slots in memory; no
+  /// temporary file can be made.
   explicit OffloadedCache(CacheShape shape, OffloadOptions offload = {}, typename Rows::Options options = {},
                           Watch watch = {})
       : shape_(shape),
-        offload_(offload),
-        rows_((check(offload.block >= 1 && offload.recent >= 1, "OffloadedCache: blocks of ", offload.block,
-                     " tokens, ", offload.recent, " of them in memory, asked for; each must be at least 1"),
-               std::size_t(shape.layers)),
-              Rows(shape, options)),
+        offload_(checked(offload, shape)),
+        rows_(std::size_t(shape.layers), Rows(shape, options)),
         layers_(std::size_t(shape.layers)),
-        slow_(std::size_t(shape.layers) * layer_bytes()),
+        slow_(bytes_product("OffloadedCache", {std::size_t(shape.layers), layer_bytes()})),
         watch_(watch) {
-    for (Rows& layer : rows_) layer.resize(offload.block * offload.recent, 0);
+    for (Rows& layer : rows_) layer.resize(ring(), 0);
   }
   OffloadedCache(OffloadedCache&&) = default;
   OffloadedCache& operator=(OffloadedCache&&) = default;
@@ -58,13 +57,35 @@ class OffloadedCache {
     return copy;
   }
 
+  /// Without making it, or a file. Errors: those of the constructor.
+  static CachePlan plan(int length, CacheShape shape, OffloadOptions offload = {},
+                        const typename Rows::Options& options = {}) {
+    checked(offload, shape);
+    const RowSizes<Rows> sizes(shape, options);
+    const auto layers = [&](std::size_t bytes) {
+      return bytes_product("OffloadedCache", {std::size_t(shape.layers), bytes});
+    };
+    const int blocks = length / offload.block + (length % offload.block > 0);
+    const std::size_t in_file = std::size_t(std::max(0, blocks - offload.recent));
+    const std::size_t block_bytes = layers(sizes.reserved_bytes(offload.block));
+    CachePlan plan{.first_bytes = layers(sizes.reserved_bytes(offload.block * offload.recent)),
+                   .saved_kind = saved_kind(sizes.format(), shape, offload)};
+    plan.memory.used_bytes = layers(sizes.used_bytes(length));
+    plan.memory.slow_bytes = bytes_product("OffloadedCache", {in_file, block_bytes});
+    plan.memory.reserved_bytes =
+        bytes_sum("OffloadedCache", plan.first_bytes,
+                  bytes_product("OffloadedCache", {in_file, SlowMemory::whole_pages(block_bytes)}));
+    return plan;
+  }
+
   CacheShape shape() const { return shape_; }
-  int length(int layer) const { return at(layer).length; }
+  int length(int layer) const { return layers_.empty() ? 0 : at(layer).length; }
   int slots(int layer) const { return offload_.block * (first_in_memory(layer) + offload_.recent); }
   int chunk_limit(int /*layer*/) const { return unlimited; }
 
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     check_append("OffloadedCache", *this, layer, first_position, keys, values);
+    detail::at_layer(layers_, layer);
     tell_traffic(layer);
     if (offload_.cold && layer == 0)
       for (int b = 0; b < slow_.regions(); ++b) slow_.drop(b);
@@ -101,8 +122,12 @@ class OffloadedCache {
     return {{.kind = StoragePiece::Kind::in_file, .first_slot = 0, .slots = first_in_memory(layer) * offload_.block}};
   }
   void rewind(int length) {
-    check(length >= 0, "OffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
+    check_rewind(length);
     forget_from(length, Reason::rewound);
+  }
+  /// Errors: what rewind would say. Nothing changes.
+  void check_rewind(int length) const {
+    check(length >= 0, "OffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
   }
   void clear() { forget_from(0, Reason::cleared); }
 
@@ -140,12 +165,12 @@ class OffloadedCache {
   Traffic traffic() const {
     Traffic sum{0, 0, 0};
     for (const Layer& layer : layers_) sum.hits += layer.traffic->hits, sum.misses += layer.traffic->misses;
-    sum.bytes = std::size_t(sum.misses) * layer_bytes() / std::size_t(shape_.kv_heads);
+    if (!rows_.empty()) sum.bytes = std::size_t(sum.misses) * layer_bytes() / std::size_t(shape_.kv_heads);
     return sum;
   }
   MemoryUse memory() const {
     MemoryUse memory;
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(layers_.size()); ++l) {
       memory.used_bytes += used_bytes(rows_[0], length(l));
       memory.slow_bytes += std::size_t(first_in_memory(l)) * layer_bytes();
       memory.reserved_bytes += reserved_bytes(rows_[std::size_t(l)]);
@@ -168,17 +193,25 @@ class OffloadedCache {
         offload_(other.offload_),
         rows_(other.rows_),
         layers_(other.layers_.size()),
-        slow_(std::size_t(other.shape_.layers) * other.layer_bytes()),
+        slow_(other.slow_.region_bytes()),
         watch_(other.watch_) {
     for (std::size_t l = 0; l < layers_.size(); ++l)
       layers_[l].length = other.layers_[l].length, layers_[l].in_file = other.layers_[l].in_file;
   }
 
-  std::string saved_kind() const {
-    return detail::saved_kind(rows_[0], shape_, "blocks of ", offload_.block, " tokens, ", offload_.recent,
+  static OffloadOptions checked(OffloadOptions offload, CacheShape shape) {
+    check_shape("OffloadedCache", shape);
+    check(offload.block >= 1 && offload.recent >= 1, "OffloadedCache: blocks of ", offload.block, " tokens, ",
+          offload.recent, " of them in memory, asked for; each must be at least 1");
+    slots_product("OffloadedCache, tokens of a block and blocks in memory", offload.block, offload.recent);
+    return offload;
+  }
+  static std::string saved_kind(const std::string& format, CacheShape shape, OffloadOptions offload) {
+    return detail::saved_kind(format, shape, "blocks of ", offload.block, " tokens, ", offload.recent,
                               " in memory and the others in a file");
   }
-  const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
+  std::string saved_kind() const { return saved_kind(detail::at_layer(rows_, 0).format(), shape_, offload_); }
+  const Layer& at(int layer) const { return detail::at_layer(layers_, layer); }
   int ring() const { return offload_.block * offload_.recent; }
   int first_in_memory(int layer) const { return at(layer).in_file; }
   std::size_t layer_bytes() const { return std::size_t(offload_.block) * rows_[0].bytes_per_slot(); }
@@ -191,7 +224,7 @@ class OffloadedCache {
     layers_[std::size_t(layer)].in_file = block + 1;
   }
   void forget_from(int first, Reason reason) {
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(layers_.size()); ++l) {
       Layer& layer = layers_[std::size_t(l)];
       if constexpr (Hears<Watch, Evicted>)
         for (int p = first; p < layer.length; ++p) tell(watch_, Evicted{l, p, /*slot*/ p, reason});

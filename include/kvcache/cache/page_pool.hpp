@@ -5,7 +5,9 @@
 #include <functional>
 #include <vector>
 
+#include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/cache/cache_spec.hpp"
+#include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 #include "kvcache/core/check.hpp"
@@ -18,7 +20,7 @@ struct PageOptions {
 };
 inline PageOptions pages_of(CacheSpec& spec, int capacity) {
   const int page = spec.number("page", 16, 1);
-  return {page, spec.number("pages", std::max(1, (capacity + page - 1) / page), 1)};
+  return {page, spec.number("pages", std::max(1, capacity / page + (capacity % page > 0)), 1)};
 }
 
 /// The rows of all pages, who needs which page, and the list of free ones. A page holds the same slots in every layer.
@@ -30,18 +32,24 @@ class PagePool {
                 "use GrowingCache, or rows that stand alone (FloatRows, PackedRows)");
 
  public:
-  /// Takes all its memory now. Errors: sizes below 1.
+  /// Takes all its memory now. Errors: sizes below 1; more than most_slots slots.
   PagePool(CacheShape shape, int pages, int page_size, typename Rows::Options options = {})
-      : shape_(shape), page_size_(page_size), references_(std::size_t(std::max(pages, 0)), 0) {
-    check(shape.layers > 0 && shape.kv_heads > 0 && shape.head_dim > 0 && pages > 0 && page_size > 0,
-          "PagePool: ", pages, " pages of ", page_size, " tokens for ", shape.layers, " layers, ", shape.kv_heads,
-          " kv heads of ", shape.head_dim, " asked for; each must be at least 1");
+      : shape_(shape), page_size_(page_size) {
+    const int slots = checked_slots_of(shape, {page_size, pages});
     rows_.assign(std::size_t(shape.layers), Rows(shape, options));
-    for (Rows& layer : rows_) layer.resize(pages * page_size, 0);
+    for (Rows& layer : rows_) layer.resize(slots, 0);
+    references_.assign(std::size_t(pages), 0);
     for (int page = pages; page-- > 0;) free_.push_back(page);
   }
   PagePool(const PagePool&) = delete;  // caches refer to it
   PagePool& operator=(const PagePool&) = delete;
+  /// Of all pages together. Errors: those of the constructor.
+  static int checked_slots_of(CacheShape shape, PageOptions cut) {
+    check_shape("PagePool", shape);
+    check(cut.pages > 0 && cut.page > 0, "PagePool: ", cut.pages, " pages of ", cut.page,
+          " tokens asked for; each must be at least 1");
+    return slots_product("PagePool, pages and tokens of a page", cut.pages, cut.page);
+  }
 
   CacheShape shape() const { return shape_; }
   int pages() const { return int(references_.size()); }
@@ -50,7 +58,7 @@ class PagePool {
   /// In how many tables a page stands.
   int references(int page) const { return references_[std::size_t(page)]; }
   std::size_t page_bytes() const {
-    return std::size_t(shape_.layers) * std::size_t(page_size_) * rows_[0].bytes_per_slot();
+    return bytes_product("PagePool", {std::size_t(shape_.layers), std::size_t(page_size_), rows_[0].bytes_per_slot()});
   }
   Rows& rows(int layer) { return rows_[std::size_t(layer)]; }  // slots [pages * page_size]
   const Rows& rows(int layer) const { return rows_[std::size_t(layer)]; }

@@ -25,14 +25,18 @@ class PagedCache {
 
   explicit PagedCache(std::shared_ptr<Pool> pool, Watch watch = {})
       : pool_(std::move(pool)), length_(std::size_t(pool_->shape().layers), 0), watch_(watch) {}
+  /// With a pool of its own. Errors: those of PagePool.
+  PagedCache(CacheShape shape, PageOptions cut, typename Rows::Options options = {}, Watch watch = {})
+      : PagedCache(std::make_shared<Pool>(shape, cut.pages, cut.page, options), watch) {}
   PagedCache(PagedCache&& other) noexcept
       : pool_(other.pool_),
         table_(std::exchange(other.table_, {})),
-        length_(std::exchange(other.length_, std::vector<int>(other.length_.size(), 0))),
+        length_(std::exchange(other.length_, {})),
+        copied_bytes_(std::exchange(other.copied_bytes_, 0)),
         watch_(other.watch_) {}
   PagedCache& operator=(PagedCache&& other) noexcept {  // our pages go back when `other` dies
     std::swap(pool_, other.pool_), std::swap(table_, other.table_), std::swap(length_, other.length_);
-    std::swap(watch_, other.watch_);
+    std::swap(copied_bytes_, other.copied_bytes_), std::swap(watch_, other.watch_);
     return *this;
   }
   ~PagedCache() {
@@ -56,8 +60,26 @@ class PagedCache {
     return other;
   }
 
+  /// Of a cache with a pool of its own, without making either. Errors: those of PagePool; a text longer than all pages.
+  static CachePlan plan(int length, CacheShape shape, PageOptions cut, const typename Rows::Options& options = {}) {
+    const int slots = Pool::checked_slots_of(shape, cut);
+    check(length <= slots, "PagedCache: a text of ", length, " tokens does not fit in ", cut.pages, " pages of ",
+          cut.page, "; ask for more pages, or leave pages out");
+    const RowSizes<Rows> sizes(shape, options);
+    const auto layers = [&](std::size_t bytes) {
+      return bytes_product("PagedCache", {std::size_t(shape.layers), bytes});
+    };
+    const int pages = length / cut.page + (length % cut.page > 0);
+    CachePlan plan{.first_bytes = layers(sizes.reserved_bytes(slots)),
+                   .saved_kind = saved_kind(sizes.format(), shape, cut.page)};
+    plan.memory.used_bytes = layers(sizes.used_bytes(length));
+    plan.memory.reserved_bytes = layers(sizes.reserved_bytes(pages * cut.page));
+    plan.memory.bookkeeping_bytes = std::size_t(pages) * sizeof(int);
+    return plan;
+  }
+
   CacheShape shape() const { return pool_->shape(); }
-  int length(int layer) const { return length_[std::size_t(layer)]; }
+  int length(int layer) const { return detail::length_at(length_, layer); }
   int slots(int /*layer*/) const { return pool_->pages() * pool_->page_size(); }
   int chunk_limit(int /*layer*/) const { return unlimited; }
   /// The block table: the page of tokens [i * page_size, (i + 1) * page_size).
@@ -75,6 +97,7 @@ class PagedCache {
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     check_append("PagedCache", *this, layer, first_position, keys, values);
     const int size = pool_->page_size(), end = first_position + int(keys.rows());
+    int& length = detail::at_layer(length_, layer);
     make_writable(first_position, end);
     for (int position = first_position, next; position < end; position = next) {
       next = std::min(end, (position / size + 1) * size);  // one page at a time
@@ -83,7 +106,7 @@ class PagedCache {
       };
       pool_->rows(layer).write(slot(position), part(keys), part(values));
     }
-    length_[std::size_t(layer)] = end;
+    length = end;
   }
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
@@ -92,8 +115,12 @@ class PagedCache {
                   [&](int first, int count) { visit(pool_->rows(layer).block(kv_head, slot(first), count, first)); });
   }
   void rewind(int length) {
-    check(length >= 0, "PagedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
+    check_rewind(length);
     forget_from(length, Reason::rewound);
+  }
+  /// Errors: what rewind would say. Nothing changes.
+  void check_rewind(int length) const {
+    check(length >= 0, "PagedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
   }
   void clear() { forget_from(0, Reason::cleared); }
 
@@ -107,6 +134,7 @@ class PagedCache {
   /// Takes pages of its own from the pool. Errors: also that not enough are free.
   void load(ByteReader& from) requires SavableRows<Rows> {
     detail::load_or_clear(*this, [&] {
+      detail::at_layer(length_, 0);
       const int length = detail::begin_load(from, saved_kind());
       from.check_left(std::size_t(length), std::size_t(shape().layers) * pool_->rows(0).bytes_per_slot());
       make_writable(0, length);
@@ -139,9 +167,10 @@ class PagedCache {
   }
 
  private:
-  std::string saved_kind() const {
-    return detail::saved_kind(pool_->rows(0), shape(), "pages of ", pool_->page_size(), " tokens");
+  static std::string saved_kind(const std::string& format, CacheShape shape, int page_size) {
+    return detail::saved_kind(format, shape, "pages of ", page_size, " tokens");
   }
+  std::string saved_kind() const { return saved_kind(pool_->rows(0).format(), shape(), pool_->page_size()); }
   /// visit(first token, tokens) of each page of a text of `length`.
   void for_each_page(int length, auto&& visit) const {
     const int size = pool_->page_size();
@@ -163,7 +192,7 @@ class PagedCache {
   }
   /// Pages for tokens [first, end) that nobody else reads.
   void make_writable(int first, int end) {
-    const int size = pool_->page_size(), needed = (end + size - 1) / size;
+    const int size = pool_->page_size(), needed = end / size + (end % size > 0);
     int missing = std::max(0, needed - int(table_.size()));
     for (int i = first / size; i < std::min(needed, int(table_.size())); ++i)
       missing += pool_->references(table_[std::size_t(i)]) > 1;
@@ -180,13 +209,14 @@ class PagedCache {
     while (int(table_.size()) < needed) table_.push_back(pool_->take());
   }
   void forget_from(int first, Reason reason) {
-    for (int l = 0; l < shape().layers; ++l) {
+    for (int l = 0; l < int(length_.size()); ++l) {
       int& tokens = length_[std::size_t(l)];
       if constexpr (Hears<Watch, Evicted>)
         for (int p = first; p < tokens; ++p) tell(watch_, Evicted{l, p, slot(p), reason});
       tokens = std::min(tokens, first);
     }
-    const int pages = (*std::ranges::max_element(length_) + pool_->page_size() - 1) / pool_->page_size();
+    const int longest = length_.empty() ? 0 : *std::ranges::max_element(length_), size = pool_->page_size();
+    const int pages = longest / size + (longest % size > 0);
     for (; int(table_.size()) > pages; table_.pop_back()) pool_->give_back(table_.back());
   }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/page_pool.hpp"
@@ -35,13 +36,18 @@ class PagedKiviCache {
         watch_(watch) {
     check(pool_->page_size() == 1, "PagedKiviCache: pages of ", pool_->page_size(),
           " groups given; a page must be one group of ", options_.group, " tokens");
+    checked_slots_of(pool_->shape(), pool_->pages(), options_);
   }
+  /// With a pool of its own, of so many groups. Errors: those of PagePool and KiviGroups.
+  PagedKiviCache(CacheShape shape, int groups, KiviOptions options = {}, Watch watch = {})
+      : PagedKiviCache((checked_slots_of(shape, groups, options), std::make_shared<Pool>(shape, groups, 1, options)),
+                       watch) {}
   PagedKiviCache(PagedKiviCache&& other) noexcept
       : pool_(other.pool_),
         options_(other.options_),
         table_(std::exchange(other.table_, {})),
         tails_(std::move(other.tails_)),
-        length_(std::exchange(other.length_, std::vector<int>(other.length_.size(), 0))),
+        length_(std::exchange(other.length_, {})),
         watch_(other.watch_) {}
   PagedKiviCache& operator=(PagedKiviCache&& other) noexcept {  // our pages go back when `other` dies
     std::swap(pool_, other.pool_), std::swap(options_, other.options_), std::swap(table_, other.table_);
@@ -76,9 +82,29 @@ class PagedKiviCache {
     return other;
   }
 
+  /// Of a cache with a pool of its own, without making either. Errors: those of PagePool and KiviGroups; a text whose
+  /// packed rows are more than all groups.
+  static CachePlan plan(int length, CacheShape shape, int groups, const KiviOptions& options = {}) {
+    checked_slots_of(shape, groups, options);
+    const KiviSizes sizes(shape, options);
+    const int packed = sizes.packed(length);
+    check(packed / options.group <= groups, "PagedKiviCache: a text of ", length, " tokens needs ",
+          packed / options.group, " pages of one group of ", options.group, ", but there are ", groups,
+          "; ask for more pages, or leave pages out");
+    const auto layers = [&](std::size_t bytes) {
+      return bytes_product("PagedKiviCache", {std::size_t(shape.layers), bytes});
+    };
+    CachePlan plan{.first_bytes = layers(sizes.reserved_bytes(groups * options.group)),
+                   .saved_kind = saved_kind(shape, options)};
+    plan.memory.used_bytes = layers(sizes.used_bytes(length));
+    plan.memory.reserved_bytes = layers(sizes.reserved_bytes(packed));
+    plan.memory.bookkeeping_bytes = std::size_t(packed / options.group) * sizeof(int);
+    return plan;
+  }
+
   CacheShape shape() const { return pool_->shape(); }
-  int length(int layer) const { return length_[std::size_t(layer)]; }
-  int slots(int /*layer*/) const { return pool_->pages() * options_.group + tails_[0].ring(); }
+  int length(int layer) const { return detail::length_at(length_, layer); }
+  int slots(int /*layer*/) const { return pool_->pages() * options_.group + detail::kivi_ring(options_); }
   int chunk_limit(int layer) const { return tail(layer).chunk_limit(length(layer)); }
   /// The block table: the page of tokens [i * group, (i + 1) * group).
   const std::vector<int>& table() const { return table_; }
@@ -96,7 +122,7 @@ class PagedKiviCache {
   /// Errors: those of check_append; no page is free (nothing has changed then: only the first row of a chunk packs).
   void append(int layer, int first_position, MatrixIn<float> keys, MatrixIn<float> values) {
     check_append("PagedKiviCache", *this, layer, first_position, keys, values);
-    detail::KiviTail& tail = tails_[std::size_t(layer)];
+    detail::KiviTail& tail = detail::at_layer(tails_, layer);
     const int before = packed(layer);
     tail.write(first_position, keys, values, [&](int group) {
       if (group == int(table_.size())) table_.push_back(pool_->take());  // for all layers: this one is the first
@@ -124,12 +150,16 @@ class PagedKiviCache {
   }
   /// Errors: the tokens to be taken back are packed.
   void rewind(int length) {
+    check_rewind(length);
+    forget_from(length, Reason::rewound);
+  }
+  /// Errors: what rewind would say. Nothing changes.
+  void check_rewind(int length) const {
     check(length >= 0, "PagedKiviCache: rewind to ", length, " tokens asked for; at least 0 must stay");
-    for (int l = 0; l < shape().layers; ++l)  // all layers are asked before one forgets
+    for (int l = 0; l < int(length_.size()); ++l)  // all layers are asked before one forgets
       check(length == 0 || length >= packed(l), "PagedKiviCache: rewind to ", length,
             " tokens asked for, but the first ", packed(l), " rows of layer ", l,
             " are packed for good; rewind no further than that, or clear, or keep more rows whole");
-    forget_from(length, Reason::rewound);
   }
   void clear() { forget_from(0, Reason::cleared); }
 
@@ -146,6 +176,7 @@ class PagedKiviCache {
   /// Takes pages of its own from the pool. Errors: also that not enough are free.
   void load(ByteReader& from) {
     detail::load_or_clear(*this, [&] {
+      detail::at_layer(length_, 0);
       const int length = detail::begin_load(from, saved_kind());
       for (int l = 0; l < shape().layers; ++l) {
         const int packed = from.number<std::int32_t>();
@@ -167,7 +198,7 @@ class PagedKiviCache {
     MemoryUse memory;
     memory.reserved_bytes = table_.size() * pool_->page_bytes();
     memory.bookkeeping_bytes = table_.size() * sizeof(int);
-    for (int l = 0; l < shape().layers; ++l) {
+    for (int l = 0; l < int(length_.size()); ++l) {
       const std::size_t groups = std::size_t(packed(l) / options_.group);
       memory.used_bytes +=
           groups * pool_->rows(l).bytes_per_slot() + std::size_t(length(l) - packed(l)) * tail(l).bytes_per_slot();
@@ -177,21 +208,29 @@ class PagedKiviCache {
   }
 
  private:
-  std::string saved_kind() const {
-    const CacheShape s = shape();
-    return "pages of one group, " + std::to_string(s.layers) + " layers of " + std::to_string(s.kv_heads) +
-           " kv heads of " + std::to_string(s.head_dim) + ", rows " + detail::in_words(options_);
+  /// With the ring behind the pool.
+  static int checked_slots_of(CacheShape shape, int groups, const KiviOptions& options) {
+    check_shape("PagedKiviCache", shape);
+    check_kivi(shape, options);
+    check(groups > 0, "PagedKiviCache: ", groups, " pages of one group asked for; at least 1 is needed");
+    return slots_sum("PagedKiviCache, packed and whole rows",
+                     slots_product("PagedKiviCache, pages and tokens of a group", groups, options.group),
+                     detail::kivi_ring(options));
   }
-  const detail::KiviTail& tail(int layer) const { return tails_[std::size_t(layer)]; }
+  static std::string saved_kind(CacheShape shape, const KiviOptions& options) {
+    return detail::saved_kind(detail::in_words(options), shape, "pages of one group");
+  }
+  std::string saved_kind() const { return saved_kind(shape(), options_); }
+  const detail::KiviTail& tail(int layer) const { return detail::at_layer(tails_, layer); }
   int packed(int layer) const { return std::min(tail(layer).packed(), length(layer)); }  // 0 after clear()
   void forget_from(int first, Reason reason) {
-    for (int l = 0; l < shape().layers; ++l) {
+    for (int l = 0; l < int(length_.size()); ++l) {
       int& tokens = length_[std::size_t(l)];
       if constexpr (Hears<Watch, Evicted>)
         for (int p = first; p < tokens; ++p) tell(watch_, Evicted{l, p, /*slot*/ p, reason});
       tokens = std::min(tokens, first);
     }
-    const int pages = (first == 0 ? 0 : *std::ranges::max_element(length_) / options_.group);
+    const int pages = (first == 0 || length_.empty() ? 0 : *std::ranges::max_element(length_) / options_.group);
     for (; int(table_.size()) > pages; table_.pop_back()) pool_->give_back(table_.back());
   }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/saved_cache.hpp"
 #include "kvcache/cache/storage_piece.hpp"
@@ -40,9 +41,13 @@ class PerLayerCache {
     return PerLayerCache(std::move(parts));
   }
 
-  CacheShape shape() const { return {int(parts_.size()), parts_[0].shape().kv_heads, parts_[0].shape().head_dim}; }
-  const Part& part(int layer) const { return parts_[std::size_t(layer)]; }
-  int length(int layer) const { return part(layer).length(0); }
+  CacheShape shape() const {
+    CacheShape shape = part(0).shape();
+    shape.layers = int(parts_.size());
+    return shape;
+  }
+  const Part& part(int layer) const { return detail::at_layer(parts_, layer); }
+  int length(int layer) const { return parts_.empty() ? 0 : part(layer).length(0); }
   int slots(int layer) const { return part(layer).slots(0); }
   int chunk_limit(int layer) const { return part(layer).chunk_limit(0); }
 
@@ -55,8 +60,15 @@ class PerLayerCache {
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     part(layer).for_each_block(0, kv_head, visit);
   }
+  /// All parts, or none: each is asked before one forgets.
   void rewind(int length) requires RewindableCache<Part> {
+    check_rewind(length);
     for (Part& part : parts_) part.rewind(length);
+  }
+  /// Errors: what rewind would say. Nothing changes.
+  void check_rewind(int length) const requires RewindableCache<Part> {
+    for (const Part& part : parts_)
+      if constexpr (requires { part.check_rewind(length); }) part.check_rewind(length);
   }
   void clear() {
     for (Part& part : parts_) part.clear();
@@ -97,6 +109,9 @@ class PerLayerCache {
     return std::ranges::all_of(parts_, [](const Part& part) { return part.keeps_every_token(); });
   }
 
+  /// How what such a cache saves begins.
+  static std::string saved_kind(int layers) { return "a cache for each of " + std::to_string(layers) + " layers"; }
+
   MemoryUse memory() const {
     MemoryUse memory;
     for (const Part& part : parts_) memory += part.memory();
@@ -104,7 +119,7 @@ class PerLayerCache {
   }
 
  private:
-  std::string saved_kind() const { return "a cache for each of " + std::to_string(parts_.size()) + " layers"; }
+  std::string saved_kind() const { return saved_kind(int(parts_.size())); }
   std::vector<Part> parts_;  // [layers]
 };
 

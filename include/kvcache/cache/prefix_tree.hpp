@@ -25,8 +25,10 @@ class PrefixTree {
     int pages_dropped = 0;
   };
 
-  /// While it lives, the pool may ask it for pages.
+  /// While it lives, the pool may ask it for pages. Errors: the pool asks somebody else already.
   explicit PrefixTree(std::shared_ptr<PagePool<Rows>> pool) : pool_(std::move(pool)) {
+    check(!pool_->reclaim, "PrefixTree: this pool of pages has a prefix tree already, which gives back what nobody ",
+          "reads; use that one, or a pool for each");
     pool_->reclaim = [this](int missing) { drop(missing); };
   }
   PrefixTree(const PrefixTree&) = delete;

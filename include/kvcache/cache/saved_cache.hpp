@@ -1,23 +1,27 @@
 // What every saved cache begins with, and how its rows become bytes and rows again.
 #pragma once
 
+#include <locale>
 #include <sstream>
 #include <string>
 
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/core/byte_stream.hpp"
 #include "kvcache/core/check.hpp"
+#include "kvcache/core/checked_size.hpp"
 
 namespace kvcache::detail {
 
-/// In words, all that two caches must have in common for one to read what the other saved. So bytes that were meant for
-/// another cache are refused, and the error says what they are.
-template <SavableRows Rows, class... Parts>
-std::string saved_kind(const Rows& rows, CacheShape shape, const Parts&... policy) {
+/// In words, all that two caches must have in common for one to read what the other saved: the format of the rows, the
+/// shape, and what the policy says. So bytes that were meant for another cache are refused, and the error says what
+/// they are. The words are the same in every locale.
+template <class... Parts>
+std::string saved_kind(const std::string& format, CacheShape shape, const Parts&... policy) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());
   (text << ... << policy);
   text << ", " << shape.layers << " layers of " << shape.kv_heads << " kv heads of " << shape.head_dim << ", rows "
-       << rows.format();
+       << format;
   return text.str();
 }
 
@@ -38,8 +42,8 @@ inline int begin_load(ByteReader& from, const std::string& kind) {
   check(saved == kind, from.name(), ": the saved cache is \"", saved, "\", but this one is \"", kind,
         "\"; load it into one that was made alike");
   const int length = from.number<std::int32_t>();
-  check(length >= 0 && length <= 1 << 30, from.name(), ": the saved cache holds ", length,
-        " tokens, it says; it must be from 0 to ", 1 << 30);
+  check(length >= 0 && length <= most_slots, from.name(), ": the saved cache holds ", length,
+        " tokens, it says; it must be from 0 to ", most_slots);
   return length;
 }
 

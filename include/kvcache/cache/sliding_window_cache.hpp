@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/cache/cache_spec.hpp"
 #include "kvcache/cache/check_append.hpp"
 #include "kvcache/cache/concept.hpp"
@@ -47,14 +48,14 @@ class SlidingWindowCache {
   using Block = typename Rows::Block;
   using Scalar = typename Rows::Scalar;
 
-  /// Errors: fewer than 0 sinks, fewer than 1 recent token.
+  /// Errors: sizes below 1; fewer than 0 sinks, fewer than 1 recent token; both together more than most_slots.
   explicit SlidingWindowCache(CacheShape shape, WindowOptions window = {}, typename Rows::Options options = {},
                               Watch watch = {})
-      : shape_(shape), window_(window), length_(std::size_t(shape.layers), 0), watch_(watch) {
-    check(window.sinks >= 0 && window.recent >= 1, "SlidingWindowCache: ", window.sinks, " sinks and ", window.recent,
-          " recent tokens asked for; at least 0 and 1 are needed, or a token could not see itself");
+      : shape_(shape), window_(window), watch_(watch) {
+    const int slots = checked_slots_of(shape, window);
     rows_.assign(std::size_t(shape.layers), Rows(shape, options));
-    for (Rows& layer : rows_) layer.resize(slots(0), 0);
+    length_.assign(std::size_t(shape.layers), 0);
+    for (Rows& layer : rows_) layer.resize(slots, 0);
   }
   SlidingWindowCache(SlidingWindowCache&&) = default;
   SlidingWindowCache& operator=(SlidingWindowCache&&) = default;
@@ -64,8 +65,23 @@ class SlidingWindowCache {
     return copy;
   }
 
+  /// Without making it. Errors: those of the constructor.
+  static CachePlan plan(int length, CacheShape shape, WindowOptions window = {},
+                        const typename Rows::Options& options = {}) {
+    const int slots = checked_slots_of(shape, window);
+    const RowSizes<Rows> sizes(shape, options);
+    const auto layers = [&](std::size_t bytes) {
+      return bytes_product("SlidingWindowCache", {std::size_t(shape.layers), bytes});
+    };
+    CachePlan plan{.first_bytes = layers(sizes.reserved_bytes(slots)),
+                   .saved_kind = saved_kind(sizes.format(), shape, window)};
+    plan.memory.used_bytes = layers(sizes.used_bytes(std::min(length, slots)));
+    plan.memory.reserved_bytes = plan.first_bytes;
+    return plan;
+  }
+
   CacheShape shape() const { return shape_; }
-  int length(int layer) const { return length_[std::size_t(layer)]; }
+  int length(int layer) const { return detail::length_at(length_, layer); }
   int slots(int /*layer*/) const { return window_.sinks + window_.recent; }
   int chunk_limit(int layer) const { return std::max(1, slots(layer) - length(layer)); }  // once full, one at a time
   bool shifts_positions() const { return window_.positions == SinkPositions::shifted; }
@@ -73,7 +89,7 @@ class SlidingWindowCache {
 
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     check_append("SlidingWindowCache", *this, layer, first_position, keys, values);
-    rows_[std::size_t(layer)].write(slot(first_position), keys, values);  // within chunk_limit() slots never wrap
+    detail::at_layer(rows_, layer).write(slot(first_position), keys, values);  // within chunk_limit() slots never wrap
     length_[std::size_t(layer)] += int(keys.rows());
     if constexpr (Hears<Watch, Evicted>)  // in a full ring, a token was written over the one `recent` before it
       for (int p = std::max(first_position, slots(layer)); p < length(layer); ++p)
@@ -99,7 +115,7 @@ class SlidingWindowCache {
   }
   void clear() {
     if constexpr (Hears<Watch, Evicted>)
-      for (int l = 0; l < shape_.layers; ++l)
+      for (int l = 0; l < int(length_.size()); ++l)
         for (int p = 0; p < length(l); ++p)
           if (p < window_.sinks || p >= oldest_recent(l)) tell(watch_, Evicted{l, p, slot(p), Reason::cleared});
     std::ranges::fill(length_, 0);
@@ -120,7 +136,7 @@ class SlidingWindowCache {
 
   MemoryUse memory() const {
     MemoryUse memory;
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(rows_.size()); ++l) {
       memory.used_bytes += used_bytes(rows_[std::size_t(l)], kept(l));
       memory.reserved_bytes += reserved_bytes(rows_[std::size_t(l)]);
     }
@@ -129,10 +145,18 @@ class SlidingWindowCache {
 
  private:
   SlidingWindowCache(const SlidingWindowCache&) = default;  // only for clone()
-  std::string saved_kind() const {
-    return detail::saved_kind(rows_[0], shape_, "a window of ", window_.sinks, " sinks and ", window_.recent,
-                              shifts_positions() ? " recent tokens, positions shifted" : " recent tokens");
+  static int checked_slots_of(CacheShape shape, WindowOptions window) {
+    check_shape("SlidingWindowCache", shape);
+    check(window.sinks >= 0 && window.recent >= 1, "SlidingWindowCache: ", window.sinks, " sinks and ", window.recent,
+          " recent tokens asked for; at least 0 and 1 are needed, or a token could not see itself");
+    return slots_sum("SlidingWindowCache, sinks and recent tokens", window.sinks, window.recent);
   }
+  static std::string saved_kind(const std::string& format, CacheShape shape, WindowOptions window) {
+    const bool shifts = window.positions == SinkPositions::shifted;
+    return detail::saved_kind(format, shape, "a window of ", window.sinks, " sinks and ", window.recent,
+                              shifts ? " recent tokens, positions shifted" : " recent tokens");
+  }
+  std::string saved_kind() const { return saved_kind(detail::at_layer(rows_, 0).format(), shape_, window_); }
   int kept(int layer) const { return std::min(length(layer), slots(layer)); }
   int oldest_recent(int layer) const { return std::max(window_.sinks, length(layer) - window_.recent); }
   int slot(int position) const {

@@ -1,6 +1,7 @@
 // Errors that say what was expected, which numbers came, and what to do.
 #pragma once
 
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -16,6 +17,7 @@ struct Error : std::runtime_error {
 template <class... Parts>
 [[noreturn, gnu::cold, gnu::noinline]] void fail(const Parts&... parts) {
   std::ostringstream message;
+  message.imbue(std::locale::classic());  // 1024, whatever the program's own way to write numbers
   (message << ... << parts);
   throw Error(message.str());
 }

@@ -5,7 +5,6 @@
 // (Q4_1), both halves, in front: https://github.com/ggml-org/ggml, src/ggml-common.h.
 #pragma once
 
-#include <Eigen/Core>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +35,19 @@ constexpr std::size_t bytes_of(NumberFormat format, std::size_t count) {
   return count / std::size_t(block_numbers(format)) * std::size_t(block_bytes(format));
 }
 
+/// A half, by its bits, as a float: exactly. The exponent is shifted into its place and its bias corrected, from 15 to
+/// 127; numbers below the smallest with an exponent of its own are whole multiples of 2^-24. The same on every
+/// processor and for the compiler, which an instruction for it is not.
+constexpr float float_of_half(std::uint16_t half) {
+  const std::uint32_t sign = std::uint32_t(half & 0x8000) << 16, size = half & 0x7fff;
+  if (size < 0x0400) {
+    const float number = float(size) * 0x1p-24f;
+    return sign ? -number : number;
+  }
+  const std::uint32_t bias = size >= 0x7c00 ? 255 - 31 : 127 - 15;  // infinities and what is no number stay so
+  return std::bit_cast<float>(sign | ((size << 13) + (bias << 23)));
+}
+
 namespace detail {
 
 inline std::uint16_t bits16_at(const std::byte* bytes) {
@@ -43,7 +55,7 @@ inline std::uint16_t bits16_at(const std::byte* bytes) {
   std::memcpy(&bits, bytes, 2);
   return bits;
 }
-inline float half_at(const std::byte* bytes) { return float(Eigen::numext::bit_cast<Eigen::half>(bits16_at(bytes))); }
+inline float half_at(const std::byte* bytes) { return float_of_half(bits16_at(bytes)); }
 
 /// Number i of a block that begins at `block`.
 inline float number_at(NumberFormat format, const std::byte* block, int i) {

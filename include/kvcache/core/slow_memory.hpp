@@ -33,9 +33,8 @@ inline std::filesystem::path temporary_folder() {
 class SlowMemory {
  public:
   /// Errors: no file can be made in the folder.
-  explicit SlowMemory(std::size_t region_bytes, const std::filesystem::path& folder = temporary_folder()) {
-    const std::size_t page = std::size_t(sysconf(_SC_PAGESIZE));
-    region_bytes_ = (region_bytes + page - 1) / page * page;
+  explicit SlowMemory(std::size_t region_bytes, const std::filesystem::path& folder = temporary_folder())
+      : region_bytes_(whole_pages(region_bytes)) {
     std::string name = (folder / "kvcache-XXXXXX").string();
     const int made = mkostemp(name.data(), O_CLOEXEC);
     check(made >= 0, "SlowMemory: no file can be made in ", folder.string(), ": ", std::strerror(errno),
@@ -60,8 +59,13 @@ class SlowMemory {
     if (file_ >= 0) close(file_);
   }
 
+  /// What a region of so many bytes takes: whole pages of the system.
+  static std::size_t whole_pages(std::size_t bytes) {
+    const std::size_t page = std::size_t(sysconf(_SC_PAGESIZE));
+    return (bytes + page - 1) / page * page;
+  }
   int regions() const { return int(regions_.size()); }
-  std::size_t region_bytes() const { return region_bytes_; }  // whole pages of the system
+  std::size_t region_bytes() const { return region_bytes_; }
   std::byte* region(int index) const { return regions_[std::size_t(index)]; }
 
   /// One more region. Errors: the file cannot grow (the disk is full).

@@ -1,6 +1,7 @@
 // What a step did: multiplications and seconds of each part, and how many keys and values were computed or reused.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -27,10 +28,20 @@ struct Work {
   std::array<std::int64_t, part_count> multiplications{};
   std::int64_t queries_computed = 0;
   std::int64_t keys_computed = 0;  // as many values were computed
-  std::int64_t keys_reused = 0;    // found in the cache, computed in earlier steps; as many values were reused
+  /// Reused: read by attention in this step, computed in an earlier one. As many values were reused. A key that several
+  /// queries of a step read counts once; one that the cache forgot before it was read does not count.
+  std::int64_t keys_reused = 0;
+  /// The same for one head: how many earlier tokens it read. Where layers keep other tokens than each other, that is no
+  /// single number: this one is of the layer that read most, and keys_reused is less than its product with all heads.
+  std::int64_t tokens_reused = 0;
 
   void count(Part part, std::int64_t more_multiplications) {
     multiplications[std::size_t(part)] += more_multiplications;
+  }
+  /// To be called for each head of each layer, once a step.
+  void count_reused(std::int64_t rows_of_the_head) {
+    keys_reused += rows_of_the_head;
+    tokens_reused = std::max(tokens_reused, rows_of_the_head);
   }
   double total_seconds() const {
     double sum = 0;
@@ -50,6 +61,7 @@ struct Work {
     queries_computed += other.queries_computed;
     keys_computed += other.keys_computed;
     keys_reused += other.keys_reused;
+    tokens_reused += other.tokens_reused;
     return *this;
   }
 };

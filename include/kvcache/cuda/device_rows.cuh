@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "kvcache/cache/check_slots.hpp"
 #include "kvcache/cuda/block_table.cuh"
 #include "kvcache/cuda/kernels/append.cuh"
 
@@ -31,8 +32,11 @@ class DeviceRows {
           ", but the kernels read 4 numbers at a time; it must be a multiple of 4");
   }
 
+  // Errors of all that follow: slots that are not there (cache/check_slots.hpp).
   void resize(int slots, int keep) {
-    const std::size_t bytes = std::size_t(slots) * std::size_t(shape_.kv_heads) * row();
+    check_resize("DeviceRows", slots_, slots, keep);
+    const std::size_t bytes = bytes_product(
+        "DeviceRows", {std::size_t(checked_slots("DeviceRows", slots)), std::size_t(shape_.kv_heads), row()});
     DeviceMemory<unsigned char> keys(bytes), values(bytes);  // if memory ran out, nothing has changed
     for (int head = 0; keep > 0 && head < shape_.kv_heads; ++head)
       for (const auto& [to, from] : {std::pair{&keys, &keys_}, std::pair{&values, &values_}})
@@ -41,6 +45,7 @@ class DeviceRows {
   }
   /// keys, values: views of device memory, [tokens, kv_heads * head_dim].
   void write(int first_slot, MatrixIn<float> keys, MatrixIn<float> values) {
+    check_write("DeviceRows", shape_, slots_, first_slot, keys, values);
     for_format(options_.format, [&](auto format) {
       const auto write_side = [&](const MatrixIn<float>& rows, DeviceMemory<unsigned char>& side) {
         options_.stream->launch(write_rows<decltype(format)>, dim3(unsigned(rows.rows()), unsigned(shape_.kv_heads)),
@@ -51,15 +56,18 @@ class DeviceRows {
     });
   }
   void copy(int from, int to, int slots) {
+    check_copy("DeviceRows", slots_, from, to, slots);
     for (int head = 0; head < shape_.kv_heads; ++head)
       for (auto* side : {&keys_, &values_})
         move(side->data() + offset(head, to), side->data() + offset(head, from), slots);
   }
   Block block(int /*kv_head*/, int first_slot, int rows, int first_position) const {
+    check_slots("DeviceRows", slots_, first_slot, rows);
     return {{keys_.data(), values_.data(), offset(1, 0), row(), options_.format}, first_slot, rows, first_position};
   }
   /// Slots to pinned host memory, when it is the stream's turn: keys [kv_heads, slots, row], then values; and back.
   void save(int first_slot, int slots, unsigned char* pinned, const Stream& stream) const {
+    check_slots("DeviceRows", slots_, first_slot, slots);
     const std::size_t width = std::size_t(slots) * row(), heads = std::size_t(shape_.kv_heads);
     for (const auto* side : {&keys_, &values_}) {
       check_cuda(cudaMemcpy2DAsync(pinned, width, side->data() + offset(0, first_slot), offset(1, 0), width, heads,
@@ -69,6 +77,7 @@ class DeviceRows {
     }
   }
   void load(int first_slot, int slots, const unsigned char* pinned, const Stream& stream) {
+    check_slots("DeviceRows", slots_, first_slot, slots);
     const std::size_t width = std::size_t(slots) * row(), heads = std::size_t(shape_.kv_heads);
     for (auto* side : {&keys_, &values_}) {
       check_cuda(cudaMemcpy2DAsync(side->data() + offset(0, first_slot), offset(1, 0), pinned, width, width, heads,

@@ -30,16 +30,15 @@ class DeviceOffloadedCache {
   using Block = DeviceBlock;
   using Scalar = float;
 
-  /// Errors: fewer than 1 token a block or 1 block that stays; those of DeviceRows.
+  /// Errors: sizes below 1; fewer than 1 token a block or 1 block that stays, or more than most_slots that stay; those
+  /// of DeviceRows.
   explicit DeviceOffloadedCache(CacheShape shape, DeviceOffload offload, DeviceOptions options, Watch watch = {})
       : shape_(shape),
-        offload_(offload),
+        offload_(checked(offload, shape)),
         stream_(options.stream),
         rows_(shape, options),
         layers_(std::size_t(shape.layers)),
         watch_(watch) {
-    check(offload.block >= 1 && offload.recent >= 1, "DeviceOffloadedCache: blocks of ", offload.block, " tokens, ",
-          offload.recent, " of them on the device, asked for; each must be at least 1");
     rows_.resize(first_room(), 0);
   }
   DeviceOffloadedCache(DeviceOffloadedCache&&) = default;
@@ -53,7 +52,7 @@ class DeviceOffloadedCache {
   }
 
   CacheShape shape() const { return shape_; }
-  int length(int layer) const { return at(layer).length; }
+  int length(int layer) const { return layers_.empty() ? 0 : at(layer).length; }
   int slots(int layer) const { return offload_.block * (at(layer).in_host + offload_.recent); }
   int chunk_limit(int /*layer*/) const { return unlimited; }
 
@@ -104,7 +103,7 @@ class DeviceOffloadedCache {
   Traffic traffic() const { return {counts_->moved_out, counts_->brought_back, counts_->late, block_bytes()}; }
   MemoryUse memory() const {
     MemoryUse memory;
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(layers_.size()); ++l) {
       memory.used_bytes += std::size_t(length(l)) * rows_.bytes_per_slot();
       memory.slow_bytes += std::size_t(at(l).in_host) * block_bytes();
     }
@@ -138,7 +137,15 @@ class DeviceOffloadedCache {
     tell(watch_, Copied{0, length(0), memory().used_bytes});
   }
 
-  const Layer& at(int layer) const { return layers_[std::size_t(layer)]; }
+  static DeviceOffload checked(DeviceOffload offload, CacheShape shape) {
+    check_shape("DeviceOffloadedCache", shape);
+    check(offload.block >= 1 && offload.recent >= 1, "DeviceOffloadedCache: blocks of ", offload.block, " tokens, ",
+          offload.recent, " of them on the device, asked for; each must be at least 1");
+    slots_product("DeviceOffloadedCache, layers and tokens that stay", shape.layers,
+                  slots_product("DeviceOffloadedCache, tokens of a block and blocks", offload.block, offload.recent));
+    return offload;
+  }
+  const Layer& at(int layer) const { return detail::at_layer(layers_, layer); }
   int ring() const { return offload_.block * offload_.recent; }
   int in_ring(int layer, int position) const { return layer * ring() + position % ring(); }
   int first_room() const { return shape_.layers * ring(); }
@@ -158,11 +165,14 @@ class DeviceOffloadedCache {
   }
   void make_rooms(int blocks) {
     finish();
-    rows_.resize(first_room() + 2 * blocks * offload_.block, first_room());
+    const int room = slots_product("DeviceOffloadedCache, tokens of a block and older blocks", offload_.block, blocks);
+    const int rooms = slots_product("DeviceOffloadedCache, two rooms of older tokens", 2, room);
+    rows_.resize(slots_sum("DeviceOffloadedCache, newest and older tokens", first_room(), rooms), first_room());
     room_blocks_ = blocks;
   }
   /// Waits for all copies, and takes the rooms as empty.
   void finish() const {
+    if (!copies_) return;  // this cache was moved from
     copies_->finish(), stream_->finish();
     now_ = next_ = {};
   }
@@ -193,7 +203,7 @@ class DeviceOffloadedCache {
 
   void forget_from(int first, Reason reason) {
     finish();
-    for (int l = 0; l < shape_.layers; ++l) {
+    for (int l = 0; l < int(layers_.size()); ++l) {
       Layer& layer = layers_[std::size_t(l)];
       if constexpr (Hears<Watch, Evicted>)
         for (int p = first; p < layer.length; ++p) tell(watch_, Evicted{l, p, /*slot*/ p, reason});

@@ -2,6 +2,8 @@
 // CPU's formats of the same names.
 #pragma once
 
+#include <cmath>
+
 #include "kvcache/cuda/device_block.hpp"
 #include "kvcache/cuda/kernels/warp.cuh"
 
@@ -62,10 +64,11 @@ struct Int8Row {
     }
   };
   __device__ static void write(const float* numbers, int head_dim, unsigned char* row) {
-    float largest = 0;
-    for (int d = lane(); d < head_dim; d += 32) largest = fmaxf(largest, fabsf(numbers[d]));
-    largest = warp_max(largest);
-    const float scale = largest / 127, inverse = scale > 0 ? 1 / scale : 0;
+    float largest = 0, spoilt = 0;  // NaN if a number is NaN or infinite: then all is read as NaN
+    for (int d = lane(); d < head_dim; d += 32)
+      largest = fmaxf(largest, fabsf(numbers[d])), spoilt += numbers[d] * 0.0f;
+    largest = warp_max(largest), spoilt = warp_sum(spoilt);
+    const float scale = spoilt == 0 ? largest / 127 : NAN, inverse = scale > 0 ? 1 / scale : 0;
     for (int d = lane(); d < head_dim; d += 32)
       row[d] = static_cast<unsigned char>(static_cast<signed char>(__float2int_rn(numbers[d] * inverse)));
     if (lane() == 0) *reinterpret_cast<float*>(row + head_dim) = scale;

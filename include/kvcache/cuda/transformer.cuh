@@ -2,6 +2,7 @@
 // side.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -90,7 +91,9 @@ class DeviceTransformer {
     stream_.launch(embed_tokens<Weight>, dim3(unsigned(tokens_)), dim3(threads), 0, ids,
                    weights_.embedding.weight.data(), given(weights_.positions), position_, config_.hidden, x_);
     begin_rope();
-    for (int l = 0; l < config_.layers; ++l) apply(weights_.layers[std::size_t(l)], l, cache);
+    whole_or_not(cache, [&] {
+      for (int l = 0; l < config_.layers; ++l) apply(weights_.layers[std::size_t(l)], l, cache);
+    });
     float* last = x_ + std::size_t(tokens_ - 1) * std::size_t(config_.hidden);
     tokens_ = 1;
     float* normed = normalise(weights_.final_norm, last);
@@ -119,8 +122,8 @@ class DeviceTransformer {
       const auto rows = [&](int column) {  // a view of device memory: the policy passes it on, unread
         return MatrixIn<float>(first + column, piece, kv, Eigen::OuterStride<>(qkv_size));
       };
-      if (done == 0) work_.keys_reused += std::int64_t(config_.kv_heads) * rows_of(cache, l);
       cache.append(l, position_ + done, rows(q), rows(q + kv));
+      if (done == 0) count_reused(cache, l);
       attend(cache, l, first, done, piece, attended + std::size_t(done) * std::size_t(q));
     }
     run(layer.attention_out, attended, x_, /*adds*/ true, Part::projection);
@@ -146,7 +149,7 @@ class DeviceTransformer {
     run(layer.up, normalise(layer.ffn_norm, x_), up, /*adds*/ false, Part::feed_forward);
     const auto kernel =
         config_.activation == ActivationKind::silu_gated ? silu_gated_rows<threads> : gelu_tanh_rows<threads>;
-    stream_.launch(kernel, dim3(pieces(config_.ffn, threads), unsigned(tokens_)), dim3(threads), 0,
+    stream_.launch(kernel, dim3(unsigned(tokens_), pieces(config_.ffn, threads)), dim3(threads), 0,
                    static_cast<const float*>(up), active, config_.ffn);
     run(layer.down, active, x_, /*adds*/ true, Part::feed_forward);
   }
@@ -155,15 +158,15 @@ class DeviceTransformer {
     float* y = room_.normed(std::size_t(tokens_) * std::size_t(config_.hidden));
     const float epsilon = float(config_.norm_epsilon);
     if (config_.norm == NormKind::rms_norm)
-      stream_.launch(rms_norm_rows<threads>, dim3(1, unsigned(tokens_)), dim3(threads), 0, x, norm.gain.data(), y,
+      stream_.launch(rms_norm_rows<threads>, dim3(unsigned(tokens_)), dim3(threads), 0, x, norm.gain.data(), y,
                      config_.hidden, config_.hidden, epsilon);
     else
-      stream_.launch(layer_norm_rows<threads>, dim3(1, unsigned(tokens_)), dim3(threads), 0, x, norm.gain.data(),
+      stream_.launch(layer_norm_rows<threads>, dim3(unsigned(tokens_)), dim3(threads), 0, x, norm.gain.data(),
                      norm.bias.data(), y, config_.hidden, epsilon);
     return y;
   }
   void normalise_heads(const DeviceMemory<float>& gain, float* heads, int count) {  // in place
-    stream_.launch(rms_norm_rows<threads>, dim3(unsigned(count), unsigned(tokens_)), dim3(threads), 0,
+    stream_.launch(rms_norm_rows<threads>, dim3(unsigned(tokens_), unsigned(count)), dim3(threads), 0,
                    static_cast<const float*>(heads), gain.data(), heads, config_.head_dim, config_.qkv_size(),
                    float(config_.norm_epsilon));
   }
@@ -196,10 +199,13 @@ class DeviceTransformer {
   static const float* given(const DeviceMemory<float>& numbers) {
     return numbers.size() > 0 ? numbers.data() : nullptr;
   }
-  static int rows_of(const auto& cache, int layer) {
+  /// As Attention does. All heads read the same table.
+  void count_reused(const auto& cache, int layer) {
     int rows = 0;
-    cache.for_each_block(layer, 0, [&](const DeviceBlock& block) { rows += block.rows(); });
-    return rows;
+    cache.for_each_block(layer, 0, [&](const DeviceBlock& block) {
+      rows += std::clamp(position_ - block.first_position, 0, block.rows());
+    });
+    for (int head = 0; head < config_.kv_heads; ++head) work_.count_reused(rows);
   }
 
   ModelConfig config_;

@@ -24,7 +24,7 @@ struct Step {
   int index = 0;                   // 0 is the step that reads the prompt
   int token = 0;                   // the token it chose
   int tokens_fed = 0;              // tokens computed in this step
-  int tokens_reused = 0;           // tokens whose keys and values were in the cache already
+  int tokens_reused = 0;           // earlier tokens whose keys attention read; where layers differ, the most of any
   double seconds = 0;              // wall time of the whole step [MEASURED]
   Work work;                       // by part: seconds [MEASURED], multiplications [counted]
   MemoryUse memory;                // of the cache after the step
@@ -68,14 +68,15 @@ class Decoding {
   bool done() const { return done_; }
 
   /// Feeds what the cache does not hold yet, and chooses the next token. The hook, if any, sees what Transformer::step
-  /// shows. Errors: called when done().
+  /// shows. Errors: called when done(); those of step, after which it may be called again.
   template <class Hook = NoHook>
   const Step<Scalar>& next(Hook&& hook = {}) {
     check(!done_, "generate: all ", step_.index + 1, " tokens are written; start anew for more");
     const auto start = Timed::Clock::now();
     if (!options_.use_cache) cache_.clear();
     const std::size_t held = std::size_t(cache_.length(0));
-    step_.tokens_reused = int(held);
+    check(held < text_.size(), "generate: the cache holds ", held, " tokens and the text has ", text_.size(),
+          "; somebody else has appended to it: rewind or clear it");
     step_.tokens_fed = int(text_.size() - held);
     const std::span<const int> fed = std::span<const int>(text_).subspan(held);
     if constexpr (std::same_as<std::remove_cvref_t<Hook>, NoHook>)
@@ -83,6 +84,7 @@ class Decoding {
     else
       step_.logits = model_.step(cache_, fed, hook);
     step_.work = model_.work();
+    step_.tokens_reused = int(step_.work.tokens_reused);
     {
       const Timed timed(step_.work, Part::sampling);
       step_.token = sampler_.choose(step_.logits, std::span<const int>(text_));

@@ -1,6 +1,8 @@
 // Hugging Face's config.json, read into a ModelConfig. Nothing that changes the numbers is silently defaulted.
 #pragma once
 
+#include <algorithm>
+
 #include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/model/config.hpp"
@@ -17,6 +19,7 @@ class ConfigJson {
 
   const std::string& path() const { return path_; }
   bool has(const char* key) const { return find_field(json_, key, path_) != nullptr; }  // and is not null
+  bool is_null(const char* key) const { return json_.contains(key) && json_[key].is_null(); }
   template <class T>
   T get(const char* key) const {
     return get_field_as<T>(json_, key, path_);
@@ -72,21 +75,24 @@ inline ModelConfig gpt2_config(const ConfigJson& json) {
   return c;
 }
 
-/// Everything that says how positions turn: at the top in older files, inside rope_parameters since transformers 5. A
-/// file without a base is refused: the usual 10000 would be a guess. Scalings other than these are refused by name.
+/// Everything that says how positions turn: at the top in older files, inside rope_parameters since transformers 5.
+/// Where both stand, transformers' order counts (RotaryEmbeddingConfigMixin): rope_scaling before rope_parameters, and
+/// a base in there before one at the top, which may be an older version's default. Llama's first files say no base;
+/// their models were trained with 10000, which transformers takes. Scalings other than these are refused by name.
 inline void read_rope(const ConfigJson& json, ModelConfig& c) {
   c.position = PositionKind::rope;
-  const nlohmann::json* parameters = json.find("rope_parameters");
-  const nlohmann::json* scaling = parameters ? parameters : json.find("rope_scaling");
-  const std::string where = json.path() + (parameters ? ": 'rope_parameters'" : ": 'rope_scaling'");
-  if (json.has("rope_theta")) {
-    c.rope_theta = json.get<double>("rope_theta");
-  } else {
-    json.require(parameters != nullptr,
-                 "neither 'rope_theta' nor 'rope_parameters' is given; add the base the model was trained with");
-    c.rope_theta = get_field_as<double>(*parameters, "rope_theta", where);
-  }
+  const nlohmann::json* scaling = json.find("rope_scaling");
+  const bool has_scaling = scaling != nullptr && !scaling->empty();
+  if (!has_scaling) scaling = json.find("rope_parameters");
+  const std::string where = json.path() + (has_scaling ? ": 'rope_scaling'" : ": 'rope_parameters'");
+  const bool inside = scaling != nullptr && find_field(*scaling, "rope_theta", where) != nullptr;
+  c.rope_theta =
+      inside ? get_field_as<double>(*scaling, "rope_theta", where) : json.get_or<double>("rope_theta", 10000);
+  json.require(json.get_or<double>("partial_rotary_factor", 1) == 1, "'partial_rotary_factor' turns a part of each ",
+               "head; only whole heads are supported");
   if (scaling == nullptr) return;
+  json.require(get_field_or<double>(*scaling, "partial_rotary_factor", 1, where) == 1,
+               "'partial_rotary_factor' turns a part of each head; only whole heads are supported");
   const char* key = find_field(*scaling, "rope_type", where) ? "rope_type" : "type";  // its name before 2024
   const auto type = get_field_or<std::string>(*scaling, key, "default", where);
   const auto number = [&](const char* name) { return get_field_as<double>(*scaling, name, where); };
@@ -105,8 +111,23 @@ inline void read_rope(const ConfigJson& json, ModelConfig& c) {
                                 .old_positions = number("original_max_position_embeddings")};
     c.rope_divisors = stretch.divisors(c.head_dim, c.rope_theta);
   } else {
-    json.require(type == "default", "rope scaling '", type, "' is not supported; 'linear' and 'llama3' are");
+    json.require(
+        type == "default", "rope scaling '", type, "' is not supported; 'linear' and 'llama3' are: take a ",
+        "model without it. (Where it was added for longer texts alone, as in Qwen2.5, the model works without ",
+        "that field)");
   }
+}
+
+/// Whether a layer sees a window of the text only. As transformers reads Qwen's files: layers from max_window_layers
+/// on, if use_sliding_window says so, or those that layer_types names; and a window as long as the longest text hides
+/// nothing.
+inline bool has_sliding_window(const ConfigJson& json, const ModelConfig& c) {
+  if (!json.get_or("use_sliding_window", false)) return false;
+  if (json.is_null("sliding_window") || json.get_or<int>("sliding_window", 4096) >= c.max_positions) return false;
+  if (const nlohmann::json* types = json.find("layer_types"))
+    return std::ranges::any_of(json_array(*types, json.path() + ": 'layer_types'"),
+                               [](const nlohmann::json& type) { return type != "full_attention"; });
+  return json.get_or<int>("max_window_layers", 28) < c.layers;
 }
 
 /// Llama, and Qwen2 and Qwen3, which differ from it in biases and in norms of queries and keys.
@@ -123,7 +144,8 @@ inline ModelConfig llama_config(const ConfigJson& json, const std::string& famil
   const auto activation = json.get_or<std::string>("hidden_act", "silu");
   json.require(activation == "silu" || activation == "swish", "activation '", activation, "' is not supported for ",
                family, "; silu is");
-  json.require(!json.get_or("use_sliding_window", false), "sliding-window attention is not supported here");
+  json.require(family == "llama" || !has_sliding_window(json, c), "sliding-window attention is not supported; a model ",
+               "whose layers all see the whole text is");
   c.activation = ActivationKind::silu_gated;
   read_rope(json, c);
   c.qk_norm = family == "qwen3";
@@ -135,6 +157,15 @@ inline ModelConfig llama_config(const ConfigJson& json, const std::string& famil
 }
 
 }  // namespace detail
+
+/// What generation_config.json beside a config.json says in its place, as transformers has it: which tokens end a text.
+/// Its settings of sampling are not taken: the library's own are greedy unless asked otherwise.
+inline void read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
+  const std::filesystem::path path = folder / "generation_config.json";
+  if (std::error_code ignored; !std::filesystem::exists(path, ignored)) return;
+  const detail::ConfigJson json(path);
+  if (json.has("eos_token_id")) config.end_tokens = json.token_ids("eos_token_id");
+}
 
 /// Reads config.json of the families GPT-2, Llama, Qwen2 and Qwen3. Errors: another family or a variant that would
 /// change the numbers (by name), fields that are missing, of another type, or out of range.

@@ -1,13 +1,18 @@
 // Where a model is: a path as it stands, or the name of one that came with the library or was fetched.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvcache/core/check.hpp"
+#include "kvcache/io/folder_files.hpp"
 
 namespace kvcache {
 
@@ -35,23 +40,77 @@ inline std::vector<std::filesystem::path> model_folders() {
   return folders;
 }
 
-/// `model`: a folder with a config.json, a GGUF file, or the name of either (without .gguf) in model_folders(). Errors:
-/// none of them is there.
+namespace detail {
+
+/// What lies at a path, by what it begins with and not by its name.
+enum class ModelFile { none, gguf, safetensors };
+inline ModelFile model_file_at(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return ModelFile::none;
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 9> begin{};
+  file.read(begin.data(), begin.size());
+  if (std::string_view(begin.data(), 4) == "GGUF") return ModelFile::gguf;
+  return file.gcount() == 9 && begin[5] == 0 && begin[6] == 0 && begin[7] == 0 && begin[8] == '{'
+             ? ModelFile::safetensors  // a header of less than 2^40 bytes, which is JSON
+             : ModelFile::none;
+}
+
+inline std::vector<std::filesystem::path> gguf_files_in(const std::filesystem::path& folder) {
+  return files_of(folder, [](const std::filesystem::path& path) { return model_file_at(path) == ModelFile::gguf; });
+}
+
+/// The path by which a Checkpoint opens what is at `path`: a folder with a config.json, a GGUF file whatever it is
+/// called, the only GGUF file of a folder, safetensors with a config.json beside them, or what Hugging Face's programs
+/// downloaded (models--.../). Nothing: none of these.
+inline std::optional<std::filesystem::path> model_at(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path / "config.json", ignored)) return path;
+  if (std::string version; std::ifstream(path / "refs/main") >> version)  // a folder of Hugging Face's own cache
+    if (const auto in_cache = path / "snapshots" / version; std::filesystem::exists(in_cache / "config.json", ignored))
+      return in_cache;
+  const ModelFile kind = model_file_at(path);
+  const bool named_so = path.extension() == ".gguf" && std::filesystem::is_regular_file(path, ignored);
+  if (kind == ModelFile::gguf || named_so) return path;
+  const bool in_model = std::filesystem::exists(path.parent_path() / "config.json", ignored);
+  if (kind == ModelFile::safetensors && in_model) return path;
+  if (path.filename() == "config.json" && std::filesystem::is_regular_file(path, ignored))
+    return path.has_parent_path() ? path.parent_path() : ".";
+  if (const auto found = gguf_files_in(path); found.size() == 1) return found[0];
+  return {};
+}
+
+/// What is wrong with something that is there, but no model.
+[[noreturn]] inline void refuse_model(const std::filesystem::path& path) {
+  const std::string model = path.string();
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) {
+    if (model_file_at(path) == ModelFile::safetensors)
+      fail("model ", model, ": safetensors hold numbers alone; put the model's config.json beside the file");
+    fail("model ", model, ": the file is neither GGUF (it does not begin with these letters) nor safetensors; give a ",
+         "GGUF file or a Hugging Face folder");
+  }
+  const auto files = gguf_files_in(path);
+  std::string names;
+  for (const auto& file : files) names += (names.empty() ? "" : ", ") + file.filename().string();
+  if (!files.empty()) fail("model ", model, ": the folder has several GGUF files; give the path of one: ", names);
+  fail("model ", model, ": the folder has no config.json and no GGUF file; give the folder that holds the config.json");
+}
+
+}  // namespace detail
+
+/// `model`: a folder with a config.json, a GGUF file, safetensors beside a config.json, or the name of one of these
+/// (without .gguf) in model_folders(). Errors: none of them is there; something else is.
 inline std::filesystem::path find_model(const std::string& model) {
-  const auto model_at = [](const std::filesystem::path& path) -> std::optional<std::filesystem::path> {
-    std::error_code ignored;
-    if (std::filesystem::exists(path / "config.json", ignored)) return path;
-    if (path.extension() == ".gguf" && std::filesystem::is_regular_file(path, ignored)) return path;
-    return {};
-  };
-  if (const auto found = model_at(model)) return *found;
+  if (const auto found = model.empty() ? std::nullopt : detail::model_at(model)) return *found;
   std::string looked;
   for (const auto& folder : model_folders()) {
     if (!model.empty())
       for (const std::string& name : {model, model + ".gguf"})
-        if (const auto found = model_at(folder / name)) return found->lexically_normal();
+        if (const auto found = detail::model_at(folder / name)) return found->lexically_normal();
     looked += (looked.empty() ? "" : ", ") + folder.lexically_normal().string();
   }
+  if (std::error_code ignored; !model.empty() && std::filesystem::exists(model, ignored)) detail::refuse_model(model);
   if (model == "smollm2") fail("model \"smollm2\" is not on this machine yet; run scripts/fetch_model.sh smollm2");
   fail("model \"", model, "\": no folder of that name with a config.json, and no GGUF file, neither as a path nor in ",
        looked,

@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kvcache/core/tensor.hpp"
 #include "kvcache/io/mapped_file.hpp"
 #include "kvcache/io/tensor_overlaps.hpp"
+#include "kvcache/io/unread_tensor.hpp"
 
 namespace kvcache {
 
@@ -109,28 +111,32 @@ inline nlohmann::json gguf_value(GgufCursor& file, GgufType type, const std::str
   fail(where, " has type ", std::uint32_t(type), "; GGUF knows types 0 to 12");
 }
 
-/// ggml's numbers for tensor types, and what they are called; those with a format can be read.
-inline NumberFormat gguf_format(std::uint32_t type, const std::string& where) {
+/// ggml's numbers for tensor types, and what they are called.
+inline std::string gguf_type_name(std::uint32_t type) {
   constexpr std::array<const char*, 41> names{
       "F32",        "F16",        "Q4_0",       "Q4_1",  "Q4_2",     "Q4_3",     "Q5_0",     "Q5_1",    "Q8_0",
       "Q8_1",       "Q2_K",       "Q3_K",       "Q4_K",  "Q5_K",     "Q6_K",     "Q8_K",     "IQ2_XXS", "IQ2_XS",
       "IQ3_XXS",    "IQ1_S",      "IQ4_NL",     "IQ3_S", "IQ2_S",    "IQ4_XS",   "I8",       "I16",     "I32",
       "I64",        "F64",        "IQ1_M",      "BF16",  "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",   "TQ2_0",
       "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4", "NVFP4"};
-  const std::string type_name = type < names.size() ? names[type] : "number " + std::to_string(type);
+  return type < names.size() ? names[type] : "number " + std::to_string(type);
+}
+
+/// Nothing for a type that cannot be read.
+inline std::optional<NumberFormat> gguf_format(const std::string& type) {
   for (int f = 0; f < number_formats; ++f)
-    if (name(NumberFormat(f)) == type_name) return NumberFormat(f);
-  fail(where, " has type ", type_name,
-       "; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 can be read: ", "take a file of one of these, or convert it");
+    if (name(NumberFormat(f)) == type) return NumberFormat(f);
+  return {};
 }
 
 }  // namespace detail
 
-/// One file: its metadata as a JSON object, and its tensors by name. Tensors view the mapped file, which lives as long
+/// One file: its metadata as a JSON object, and its tensors by name. Tensors of types that cannot be read are known by
+/// name and size alone: what a model is can be told of any file. Tensors view the mapped file, which lives as long
 /// as this object.
 class Gguf {
  public:
-  /// Errors: whatever in the file contradicts itself; tensors of types that cannot be read, by name.
+  /// Errors: whatever in the file contradicts itself.
   explicit Gguf(const std::filesystem::path& path) : path_(path.string()), file_(path) {
     detail::GgufCursor file(file_.bytes(), path_);
     check(file.left() >= 24 && file.number<std::uint32_t>() == 0x46554747, path_,
@@ -150,11 +156,20 @@ class Gguf {
   int version() const { return version_; }
   const nlohmann::json& metadata() const { return metadata_; }
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  const UnreadTensors& unread() const { return unread_; }
+  /// Of a tensor of any type, outermost first; null: there is no such tensor.
+  const std::vector<std::size_t>* find_shape(const std::string& name) const {
+    if (const auto found = tensors_.find(name); found != tensors_.end()) return &found->second.shape;
+    const auto found = unread_.find(name);
+    return found == unread_.end() ? nullptr : &found->second.shape;
+  }
 
  private:
   struct Entry {
     Tensor tensor;
     std::uint64_t offset;
+    std::string type;
+    bool readable;
   };
 
   void read_value(detail::GgufCursor& file) {
@@ -174,9 +189,12 @@ class Gguf {
             length, "; it is empty or too large: the file is broken");
       entry.tensor.shape.insert(entry.tensor.shape.begin(), std::size_t(length));  // the file has the innermost first
     }
-    entry.tensor.format = detail::gguf_format(file.number<std::uint32_t>(), where);
-    check(entry.tensor.shape.back() % std::size_t(block_numbers(entry.tensor.format)) == 0, where, ": rows of ",
-          entry.tensor.shape.back(), " numbers are not whole blocks of ", name(entry.tensor.format));
+    entry.type = detail::gguf_type_name(file.number<std::uint32_t>());
+    const std::optional<NumberFormat> format = detail::gguf_format(entry.type);
+    entry.readable = format.has_value();
+    entry.tensor.format = format.value_or(NumberFormat::f32);
+    check(!format || entry.tensor.shape.back() % std::size_t(block_numbers(entry.tensor.format)) == 0, where,
+          ": rows of ", entry.tensor.shape.back(), " numbers are not whole blocks of ", name(entry.tensor.format));
     entry.offset = file.number<std::uint64_t>();
     return entry;
   }
@@ -187,19 +205,32 @@ class Gguf {
     check(alignment >= 8 && alignment <= 1 << 20 && std::has_single_bit(alignment), path_,
           ": 'general.alignment' must be a power of two from 8 to 2^20");
     const std::uint64_t begin = (end_of_header + alignment - 1) / alignment * alignment;
+    std::vector<std::uint64_t> offsets;  // of all tensors, then the end: where the next begins, one of any type ends
+    for (const Entry& entry : entries) offsets.push_back(entry.offset);
+    offsets.push_back(bytes.size() - std::min<std::uint64_t>(begin, bytes.size()));
+    std::ranges::sort(offsets);
     for (Entry& entry : entries) {
       Tensor& tensor = entry.tensor;
-      const std::size_t size = bytes_of(tensor.format, tensor.size());
+      const auto next = std::ranges::upper_bound(offsets, entry.offset);
+      const std::size_t size = entry.readable          ? bytes_of(tensor.format, tensor.size())
+                               : next == offsets.end() ? std::size_t(1)  // beyond the end
+                                                       : std::size_t(*next - entry.offset);
       const std::string where = path_ + ": tensor \"" + printable(tensor.name) + "\"";
       check(entry.offset % alignment == 0, where, " begins at byte ", entry.offset, " of the data, which is no ",
             "multiple of the file's alignment ", alignment);
       check(
           begin <= bytes.size() && entry.offset <= bytes.size() - begin && size <= bytes.size() - begin - entry.offset,
-          where, " ", to_string(tensor.shape), " of ", name(tensor.format), " needs ", size, " bytes at byte ",
-          entry.offset, " of the data, but the file has only ", bytes.size(), " in all; it is truncated or broken");
-      tensor.bytes = bytes.subspan(std::size_t(begin + entry.offset), size);
+          where, " ", to_string(tensor.shape), " of ", entry.type, " needs ", size, " bytes at byte ", entry.offset,
+          " of the data, but the file has only ", bytes.size(), " in all; it is truncated or broken");
       const std::string key = tensor.name;
-      check(tensors_.emplace(key, std::move(tensor)).second, where, " stands twice");
+      check(find_shape(key) == nullptr, where, " stands twice");
+      tensor.bytes = bytes.subspan(std::size_t(begin + entry.offset), size);
+      if (entry.readable)
+        tensors_.emplace(key, std::move(tensor));
+      else
+        unread_.emplace(key, UnreadTensor{entry.type, tensor.shape, size,
+                                          "F32, F16, BF16, Q8_0, Q4_0 and Q4_1 can be read: take a file of one of "
+                                          "these, or convert it"});
     }
   }
   /// What stands in a sentence may come from a broken file.
@@ -214,6 +245,7 @@ class Gguf {
   int version_ = 0;
   nlohmann::json metadata_ = nlohmann::json::object();
   std::map<std::string, Tensor> tensors_;
+  UnreadTensors unread_;
 };
 
 }  // namespace kvcache

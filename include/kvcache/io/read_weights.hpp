@@ -3,11 +3,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "kvcache/core/parallel.hpp"
 #include "kvcache/core/tensor.hpp"
 #include "kvcache/io/tensor_names.hpp"
+#include "kvcache/io/unread_tensor.hpp"
 #include "kvcache/math/packed_formats.hpp"
 #include "kvcache/model/weights.hpp"
 
@@ -18,6 +20,7 @@ struct TensorFiles {
   std::string path;  // for sentences
   std::map<std::string, Tensor> tensors;
   std::shared_ptr<const void> owner;  // keeps the files mapped
+  UnreadTensors unread = {};          // tensors of types that cannot be read
 };
 
 enum class WeightsAs {
@@ -32,10 +35,11 @@ template <class Scalar>
 class WeightReader {
  public:
   WeightReader(const TensorFiles& files, const TensorNames& names, WeightsAs as)
-      : files_(files), names_(names), packed_(as == WeightsAs::packed) {
-    for (const auto& [name, tensor] : files.tensors)
-      if (!names.optional_prefix.empty() && name.starts_with(names.optional_prefix)) prefix_ = names.optional_prefix;
-  }
+      : files_(files),
+        names_(names),
+        packed_(as == WeightsAs::packed),
+        prefix_(prefix_of(names.embedding)),
+        output_prefix_(prefix_of(names.output)) {}
 
   /// [rows, cols]: used where it lies; copied where its address or the length of its rows do not suit.
   /// transposed: the file has [cols, rows].
@@ -59,22 +63,28 @@ class WeightReader {
   /// A tensor that nobody took would be a part of the model left out: an error, unless the family has no use for it.
   void check_all_taken(const ModelConfig& config) const {
     const auto is_useless = [&](const std::string& name) {
-      if (config.tied_output && name == std::string(names_.output) + ".weight") return true;  // the embedding again
+      if (config.tied_output && name == output_prefix_ + std::string(names_.output) + ".weight") return true;  // again
       return std::ranges::any_of(names_.may_be_left, [&](auto ending) { return name.ends_with(ending); });
     };
-    for (const auto& [name, tensor] : files_.tensors)
-      check(taken_.contains(name) || is_useless(name), files_.path, ": tensor \"", name, "\" ", to_string(tensor.shape),
+    const auto has_place = [&](const std::string& name, const std::vector<std::size_t>& shape) {
+      check(taken_.contains(name) || is_useless(name), files_.path, ": tensor \"", name, "\" ", to_string(shape),
             " has no place in a model of the family ", config.family,
             "; the file belongs to another architecture than its config says");
+    };
+    for (const auto& [name, tensor] : files_.tensors) has_place(name, tensor.shape);
+    for (const auto& [name, tensor] : files_.unread) has_place(name, tensor.shape);
   }
 
  private:
   const Tensor& take(const std::string& name, const std::vector<std::size_t>& shape) {
-    const bool prefixed = !name.starts_with(std::string(names_.output) + ".") || names_.optional_prefix.empty();
-    const auto found = files_.tensors.find((prefixed ? prefix_ : "") + name);
-    check(found != files_.tensors.end(), files_.path, ": tensor \"", name, "\" ", to_string(shape),
+    const bool is_output = name.starts_with(std::string(names_.output) + ".");
+    const std::string full = (is_output ? output_prefix_ : prefix_) + name;
+    if (const auto unread = files_.unread.find(full); unread != files_.unread.end())
+      fail(files_.path, ": tensor \"", full, "\" has type ", unread->second.type, "; ", unread->second.advice);
+    const auto found = files_.tensors.find(full);
+    check(found != files_.tensors.end(), files_.path, ": tensor \"", full, "\" ", to_string(shape),
           " is missing; the file is incomplete, or its config describes another model");
-    check(found->second.shape == shape, files_.path, ": tensor \"", name, "\" has shape ",
+    check(found->second.shape == shape, files_.path, ": tensor \"", full, "\" has shape ",
           to_string(found->second.shape), ", but the config asks for ", to_string(shape));
     taken_.insert(found->first);
     return found->second;
@@ -117,10 +127,26 @@ class WeightReader {
     return bytes;
   }
 
+  /// What stands in front of a model's names: nothing, "model.", "transformer.", or whatever wrapped the model when it
+  /// was saved. Found where `name` ends a tensor's name behind a dot; the shortest, where several do.
+  std::string prefix_of(std::string_view name) const {
+    const std::string ending = std::string(name) + ".weight";
+    std::optional<std::string> shortest;
+    const auto look_at = [&](const std::string& full) {
+      if (!full.ends_with(ending)) return;
+      const std::string prefix = full.substr(0, full.size() - ending.size());
+      if ((prefix.empty() || prefix.ends_with('.')) && (!shortest || prefix.size() < shortest->size()))
+        shortest = prefix;
+    };
+    for (const auto& [full, tensor] : files_.tensors) look_at(full);
+    for (const auto& [full, tensor] : files_.unread) look_at(full);
+    return shortest.value_or("");
+  }
+
   const TensorFiles& files_;
   const TensorNames& names_;
   bool packed_;
-  std::string prefix_;
+  std::string prefix_, output_prefix_;
   std::set<std::string> taken_;
 };
 

@@ -2,6 +2,7 @@
 // Format: https://huggingface.co/docs/safetensors
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -12,29 +13,39 @@
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/io/mapped_file.hpp"
 #include "kvcache/io/tensor_overlaps.hpp"
+#include "kvcache/io/unread_tensor.hpp"
 
 namespace kvcache {
 
 namespace detail {
 
+/// Bytes of a number of each type of safetensors that this library does not read; 0: there is no such type.
+inline std::size_t unread_number_bytes(const std::string& type) {
+  static const std::map<std::string, std::size_t> sizes{
+      {"F64", 8}, {"I64", 8}, {"U64", 8}, {"I32", 4},  {"U32", 4},     {"I16", 2},     {"U16", 2},
+      {"I8", 1},  {"U8", 1},  {"C64", 8}, {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
+  const auto found = sizes.find(type);
+  return found == sizes.end() ? 0 : found->second;
+}
+
 /// One entry of the header, checked against the size of the data. Offsets count from the first byte after the header.
-inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& entry, std::span<const std::byte> data,
-                                 const std::string& path) {
+/// Goes to `tensors`, or to `unread` where its type cannot be read.
+inline void read_safetensors_entry(const std::string& name, const nlohmann::json& entry,
+                                   std::span<const std::byte> data, const std::string& path,
+                                   std::map<std::string, Tensor>& tensors, UnreadTensors& unread) {
   const std::string where = path + ": tensor \"" + name + "\"";
   const auto type = get_field_as<std::string>(entry, "dtype", where);
   const auto& shape = json_array(get_field(entry, "shape", where), where + ": 'shape'");
   const auto& offsets = json_array(get_field(entry, "data_offsets", where), where + ": 'data_offsets'");
   check(offsets.size() == 2, where, ": 'data_offsets' has ", offsets.size(), " numbers; it must have 2");
   Tensor tensor{name, NumberFormat::f32, {}, {}};
-  if (type == "F16")
-    tensor.format = NumberFormat::f16;
-  else if (type == "BF16")
-    tensor.format = NumberFormat::bf16;
-  else
-    check(type == "F32", where, " has type ", type, "; F32, F16 and BF16 can be read: convert the file");
+  const bool readable = type == "F32" || type == "F16" || type == "BF16";
+  if (type == "F16") tensor.format = NumberFormat::f16;
+  if (type == "BF16") tensor.format = NumberFormat::bf16;
+  const std::size_t number_bytes = readable ? bytes_of(tensor.format, 1) : unread_number_bytes(type);
 
   check(shape.size() <= 64, where, " has ", shape.size(), " dimensions; at most 64 are supported");
-  std::size_t size = bytes_of(tensor.format, 1);
+  std::size_t size = std::max<std::size_t>(number_bytes, 1);
   for (const auto& dimension : shape) {
     tensor.shape.push_back(json_as<std::size_t>(dimension, where + ": a dimension"));
     if (tensor.shape.back() != 0 && size > std::numeric_limits<std::size_t>::max() / tensor.shape.back())
@@ -45,10 +56,15 @@ inline Tensor safetensors_tensor(const std::string& name, const nlohmann::json& 
   const auto end = json_as<std::size_t>(offsets[1], where + ": an offset");
   check(begin <= end && end <= data.size(), where, ": bytes ", begin, " to ", end, " lie outside the file's ",
         data.size(), " bytes of data; the file is truncated or broken");
-  check(end - begin == size, where, ": shape ", to_string(tensor.shape), " of ", type, " needs ", size,
-        " bytes, but its offsets span ", end - begin, "; the file is broken");
+  check(end - begin == size || number_bytes == 0, where, ": shape ", to_string(tensor.shape), " of ", type, " needs ",
+        size, " bytes, but its offsets span ", end - begin, "; the file is broken");
+  if (!readable) {
+    unread.emplace(name, UnreadTensor{type, tensor.shape, end - begin,
+                                      "F32, F16 and BF16 can be read: convert the file, or take another"});
+    return;
+  }
   tensor.bytes = data.subspan(begin, size);
-  return tensor;
+  tensors.emplace(name, std::move(tensor));
 }
 
 /// The words that may stand in the header beside the tensors: an object of strings.
@@ -67,6 +83,7 @@ inline std::map<std::string, std::string> safetensors_metadata(const nlohmann::j
 class Safetensors {
  public:
   /// Errors: whatever in the file contradicts itself. Nothing is believed that was not checked against the file's size.
+  /// Tensors of types that cannot be read are no error: they are in unread().
   explicit Safetensors(const std::filesystem::path& path) : path_(path.string()), file_(path) {
     const std::span<const std::byte> bytes = file_.bytes();
     check(bytes.size() >= 8, path_, ": ", bytes.size(), " bytes are too few for a safetensors file");
@@ -79,13 +96,14 @@ class Safetensors {
     check(header.is_object(), path_, ": the header is not a JSON object");
     const auto data = bytes.subspan(std::size_t(8 + length));
     for (const auto& [name, entry] : header.items())
-      if (name != "__metadata__") tensors_.emplace(name, detail::safetensors_tensor(name, entry, data, path_));
+      if (name != "__metadata__") detail::read_safetensors_entry(name, entry, data, path_, tensors_, unread_);
     metadata_ = detail::safetensors_metadata(header, path_);
     check_overlaps(tensors_, path_);
   }
 
   const std::string& path() const { return path_; }
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  const UnreadTensors& unread() const { return unread_; }
   /// What whoever wrote the file says about it; may be empty.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
@@ -93,6 +111,7 @@ class Safetensors {
   std::string path_;
   MappedFile file_;
   std::map<std::string, Tensor> tensors_;
+  UnreadTensors unread_;
   std::map<std::string, std::string> metadata_;
 };
 

@@ -24,6 +24,7 @@
 
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/core/byte_stream.hpp"
+#include "kvcache/core/checked_size.hpp"
 #include "kvcache/io/atomic_file.hpp"
 #include "kvcache/io/checksum.hpp"
 #include "kvcache/io/mapped_file.hpp"
@@ -110,11 +111,34 @@ class SavedSession {
     session_.cache = from.text();
     const std::size_t count = from.number<std::uint32_t>();
     from.check_left(count, sizeof(std::int32_t));
+    check(count <= std::size_t(most_slots), path_, ": the text has ", count, " tokens, it says; at most ", most_slots,
+          " can be counted");
     for (std::size_t i = 0; i < count; ++i) session_.tokens.push_back(from.number<std::int32_t>());
+    for (const int token : session_.tokens)
+      check(token >= 0, path_, ": a token of the text has the id ", token, "; ids begin at 0: the file is broken");
     rows_ = from.bytes(from.left());
   }
 
   const Session& session() const { return session_; }
+  const std::string& path() const { return path_; }
+  std::size_t rows_bytes() const { return rows_.size(); }
+
+  /// The rows of a cache of this library begin with its kind and its length (cache/saved_cache.hpp). These two are to
+  /// be asked before a cache is made of session().cache. Errors: a kind that is not what such a cache would write.
+  void check_rows_kind(const std::string& kind) const {
+    const std::string saved = ByteReader(rows_, path_).text();
+    check(saved == kind, path_, ": the saved rows are of \"", saved.substr(0, 200), "\", but the cache \"",
+          session_.cache.substr(0, 100), "\" would be \"", kind, "\"; the file is broken");
+  }
+  /// Returns the length. Errors: more tokens than the text has, or fewer than none.
+  int check_rows_length() const {
+    ByteReader from(rows_, path_);
+    from.text();
+    const int length = from.number<std::int32_t>();
+    check(length >= 0 && std::size_t(length) <= session_.tokens.size(), path_, ": the saved cache holds ", length,
+          " tokens, but the text has ", session_.tokens.size(), "; the file is broken");
+    return length;
+  }
 
   /// Replaces what the cache holds. Make it of session().cache, with room for the text. Errors: a cache of another
   /// kind, or with less room; it is left empty then.

@@ -8,10 +8,10 @@
 
 namespace kvcache {
 
-/// Names without ".weight" and ".bias". Those of a layer follow layer_prefix, the layer's number and a dot. An empty
-/// name: such files have no such tensor.
+/// Names without ".weight" and ".bias", and without what stands in front of all of them in some files ("model.",
+/// "transformer."): that is found in the file (read_weights.hpp). Those of a layer follow layer_prefix, the layer's
+/// number and a dot. An empty name: such files have no such tensor.
 struct TensorNames {
-  std::string_view optional_prefix = {};  // may stand in front of all names but the output layer's
   std::string_view embedding = {}, positions = {}, final_norm = {}, output = {};
   std::string_view layer_prefix = {};
   std::string_view attention_norm = {}, qkv = {}, q = {}, k = {}, v = {};  // qkv: all three in one; else one each
@@ -23,10 +23,10 @@ struct TensorNames {
 
 /// Hugging Face's Llama, Qwen2 and Qwen3. Old files carry the frequencies of rope.
 inline TensorNames hugging_face_llama_names() {
-  return {.embedding = "model.embed_tokens",
-          .final_norm = "model.norm",
+  return {.embedding = "embed_tokens",
+          .final_norm = "norm",
           .output = "lm_head",
-          .layer_prefix = "model.layers.",
+          .layer_prefix = "layers.",
           .attention_norm = "input_layernorm",
           .q = "self_attn.q_proj",
           .k = "self_attn.k_proj",
@@ -43,8 +43,7 @@ inline TensorNames hugging_face_llama_names() {
 
 /// Hugging Face's GPT-2: its Conv1D matrices are [inputs, outputs]. Old files carry causal masks.
 inline TensorNames hugging_face_gpt2_names() {
-  return {.optional_prefix = "transformer.",
-          .embedding = "wte",
+  return {.embedding = "wte",
           .positions = "wpe",
           .final_norm = "ln_f",
           .output = "lm_head",

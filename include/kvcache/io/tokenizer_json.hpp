@@ -11,6 +11,7 @@
 #include "kvcache/io/json_fields.hpp"
 #include "kvcache/io/json_file.hpp"
 #include "kvcache/io/tokenizer_json_steps.hpp"
+#include "kvcache/text/byte_alphabet.hpp"
 #include "kvcache/text/tokenizer_data.hpp"
 
 namespace kvcache {
@@ -45,34 +46,58 @@ inline void read_merge(const nlohmann::json& merge, const std::string& where, st
 inline void read_bpe_model(const nlohmann::json& model, const std::string& where, TokenizerData& data) {
   if (const auto type = get_field_or<std::string>(model, "type", "BPE", where); type != "BPE")
     unsupported(where, type, "BPE");
-  refuse_unless_null(model, where, {"dropout", "unk_token"});
+  if (get_field_or<double>(model, "dropout", 0, where) != 0) refuse_unless_null(model, where, {"dropout"});
+  if (find_field(model, "unk_token", where)) data.unknown = get_field_as<std::string>(model, "unk_token", where);
+  data.fuse_unknown = get_field_or(model, "fuse_unk", false, where);
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})  // empty is as good as null
     if (!get_field_or<std::string>(model, key, "", where).empty()) refuse_unless_null(model, where, {key});
-  check(!get_field_or(model, "byte_fallback", false, where), where,
-        " has 'byte_fallback', which is not supported: it belongs to SentencePiece's tokenizers");
   data.ignore_merges = get_field_or(model, "ignore_merges", false, where);
   for (const auto& [token, id] : json_object(get_field(model, "vocab", where), where + ": 'vocab'").items())
     data.vocab.emplace_back(token, json_as<int>(id, where + ": the id of the token '" + token + "'"));
+  if (get_field_or(model, "byte_fallback", false, where)) {  // means nothing where every byte has a token
+    const nlohmann::json& vocab = get_field(model, "vocab", where);
+    for (int b = 0; b < 256; ++b)
+      check(vocab.contains(to_byte_alphabet(std::string(1, static_cast<char>(b)))), where,
+            " has 'byte_fallback', but no token for byte ", b,
+            ", which is not supported: it belongs to SentencePiece's tokenizers");
+  }
   const nlohmann::json& merges = json_array(get_field(model, "merges", where), where + ": 'merges'");
   for (std::size_t i = 0; i < merges.size(); ++i) read_merge(merges[i], where, i, data);
 }
 
-inline void read_added_tokens(const nlohmann::json& tokens, const std::string& where, TokenizerData& data) {
-  for (const nlohmann::json& token : json_array(tokens, where)) {
-    data.added_tokens.push_back({.id = get_field_as<int>(token, "id", where),
-                                 .content = get_field_as<std::string>(token, "content", where),
-                                 .lstrip = get_field_or(token, "lstrip", false, where),
-                                 .rstrip = get_field_or(token, "rstrip", false, where),
-                                 .normalized = get_field_or(token, "normalized", true, where)});
-    check(!get_field_or(token, "single_word", false, where), where, ": '", data.added_tokens.back().content,
-          "' has 'single_word', which is not supported");
-  }
+inline AddedToken read_added_token(const nlohmann::json& token, int id, const std::string& where) {
+  AddedToken added{.id = id,
+                   .content = get_field_as<std::string>(token, "content", where),
+                   .lstrip = get_field_or(token, "lstrip", false, where),
+                   .rstrip = get_field_or(token, "rstrip", false, where),
+                   .normalized = get_field_or(token, "normalized", true, where)};
+  check(!get_field_or(token, "single_word", false, where), where, ": '", added.content,
+        "' has 'single_word', which is not supported");
+  return added;
 }
 
+inline void read_added_tokens(const nlohmann::json& tokens, const std::string& where, TokenizerData& data) {
+  for (const nlohmann::json& token : json_array(tokens, where))
+    data.added_tokens.push_back(read_added_token(token, get_field_as<int>(token, "id", where), where));
+}
+
+/// Texts are to be read as they stand. A sequence of no normalizers is none.
+inline void read_normalizer(const nlohmann::json& normalizer, const std::string& file) {
+  const std::string type = get_field_or<std::string>(normalizer, "type", "?", file + ": normalizer");
+  if (type == "Sequence") {
+    for (const nlohmann::json& inner : json_array(get_field(normalizer, "normalizers", file), file + ": normalizers"))
+      read_normalizer(inner, file);
+    return;
+  }
+  fail(file, " has a 'normalizer' of type '", type,
+       "', which is not supported; the same model as a GGUF file may work");
+}
+
+/// 'truncation' and 'padding' are not read: they are for batches, and transformers sets them anew for every text.
 inline TokenizerData read_tokenizer_data(const nlohmann::json& root, const std::string& file) {
   TokenizerData data;
   const auto in = [&](const char* part) { return file + ": " + part; };
-  refuse_unless_null(root, file, {"normalizer", "truncation", "padding"});
+  if (const auto* normalizer = find_field(root, "normalizer", file)) read_normalizer(*normalizer, file);
   read_bpe_model(get_field(root, "model", file), in("model"), data);
   if (const auto* added = find_field(root, "added_tokens", file)) read_added_tokens(*added, in("added_tokens"), data);
   const auto* steps = find_field(root, "pre_tokenizer", file);
@@ -80,8 +105,7 @@ inline TokenizerData read_tokenizer_data(const nlohmann::json& root, const std::
         "byte-level BPE tokenizer (SentencePiece's have none); only those are supported");
   if (const auto* post = find_field(root, "post_processor", file))
     read_post_processor(*post, in("post_processor"), data);
-  const auto decoder = type_of(get_field(root, "decoder", file), in("decoder"));
-  if (decoder != "ByteLevel") unsupported(in("decoder"), decoder, "ByteLevel");
+  check(read_decoder(get_field(root, "decoder", file), in("decoder")), in("decoder"), " is no 'ByteLevel'");
   return data;
 }
 

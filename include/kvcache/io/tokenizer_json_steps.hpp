@@ -21,15 +21,26 @@ inline std::string type_of(const nlohmann::json& part, const std::string& where)
   fail(where, " is of type '", type, "', which is not supported; supported: ", supported);
 }
 
-inline void read_split(const nlohmann::json& step, const std::string& where, TokenizerData& data) {
+inline SplitBehaviour read_behaviour(const nlohmann::json& step, const std::string& where) {
   const std::string behavior = get_field_as<std::string>(step, "behavior", where);
-  check(behavior == "Isolated", where, " has the behavior '", behavior, "', which is not supported; only Isolated is");
-  check(!get_field_or(step, "invert", false, where), where, " has 'invert', which is not supported");
+  if (behavior == "Isolated") return SplitBehaviour::isolated;
+  if (behavior == "Removed") return SplitBehaviour::removed;
+  if (behavior == "Contiguous") return SplitBehaviour::contiguous;
+  if (behavior == "MergedWithPrevious") return SplitBehaviour::merged_with_previous;
+  if (behavior == "MergedWithNext") return SplitBehaviour::merged_with_next;
+  fail(where, " has the behavior '", behavior, "', which is not supported; supported: Isolated, Removed, Contiguous, ",
+       "MergedWithPrevious, MergedWithNext");
+}
+
+inline void read_split(const nlohmann::json& step, const std::string& where, TokenizerData& data) {
+  const SplitBehaviour behaviour = read_behaviour(step, where);
   const nlohmann::json& pattern = get_field(step, "pattern", where);
   const bool literal = find_field(pattern, "String", where + ": 'pattern'") != nullptr;
   const auto text = get_field_as<std::string>(pattern, literal ? "String" : "Regex", where + ": 'pattern'");
   check(!text.empty(), where, " has an empty pattern");
-  data.steps.push_back({.pattern = literal ? quote_pattern(text) : text});
+  data.steps.push_back({.pattern = literal ? quote_pattern(text) : text,
+                        .behaviour = behaviour,
+                        .invert = get_field_or(step, "invert", false, where)});
 }
 
 /// One pre-tokenizer, or a sequence of them. Returns whether the last was ByteLevel: behind it texts are in the byte
@@ -54,10 +65,13 @@ inline bool read_steps(const nlohmann::json& step, const std::string& where, Tok
   if (type == "Digits") {
     const bool each = get_field_as<bool>(step, "individual_digits", where);
     data.steps.push_back({.pattern = each ? R"(\p{N})" : R"(\p{N}+)"});
+  } else if (type == "Punctuation") {  // ASCII's signs and symbols, and Unicode's punctuation
+    data.steps.push_back(
+        {.pattern = R"([!-\/:-@\[-`{-~\p{P}])", .behaviour = read_behaviour(step, where + ": Punctuation")});
   } else if (type == "Split") {
     read_split(step, where + ": Split", data);
   } else {
-    unsupported(where, type, "ByteLevel, Digits, Split, Sequence");
+    unsupported(where, type, "ByteLevel, Digits, Punctuation, Split, Sequence");
   }
   return false;
 }
@@ -85,6 +99,17 @@ inline void read_template(const nlohmann::json& post, const std::string& where, 
   check(text_seen, where, ": 'single' has no text A");
 }
 
+/// RobertaProcessing and BertProcessing: a token before every text and one after it, as ["<s>", 0].
+inline void read_surrounding(const nlohmann::json& post, const std::string& where, TokenizerData& data) {
+  check(data.before.empty() && data.after.empty(), where, " comes after another, which is not supported");
+  const auto id_of = [&](const char* key) {
+    const nlohmann::json& pair = json_array(get_field(post, key, where), where + ": '" + key + "'");
+    check(pair.size() == 2, where, ": '", key, "' must be a token and its id");
+    return json_as<int>(pair[1], where + ": the id of '" + key + "'");
+  };
+  data.before = {id_of("cls")}, data.after = {id_of("sep")};
+}
+
 inline void read_post_processor(const nlohmann::json& post, const std::string& where, TokenizerData& data) {
   const std::string type = type_of(post, where);
   if (type == "Sequence") {
@@ -92,9 +117,24 @@ inline void read_post_processor(const nlohmann::json& post, const std::string& w
       read_post_processor(inner, where, data);
   } else if (type == "TemplateProcessing") {
     read_template(post, where + ": TemplateProcessing", data);
+  } else if (type == "RobertaProcessing" || type == "BertProcessing") {
+    read_surrounding(post, where + ": " + type, data);
   } else if (type != "ByteLevel") {  // ByteLevel moves offsets only, never ids
-    unsupported(where, type, "ByteLevel, TemplateProcessing, Sequence");
+    unsupported(where, type, "ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing, Sequence");
   }
+}
+
+/// ByteLevel, alone or in a sequence with what changes nothing behind it. Returns whether it was there.
+inline bool read_decoder(const nlohmann::json& decoder, const std::string& where) {
+  const std::string type = type_of(decoder, where);
+  if (type == "Sequence") {
+    bool byte_level = false;
+    for (const nlohmann::json& inner : json_array(get_field(decoder, "decoders", where), where))
+      byte_level = read_decoder(inner, where) || byte_level;
+    return byte_level;
+  }
+  if (type != "ByteLevel" && type != "Fuse") unsupported(where, type, "ByteLevel, Fuse, Sequence");
+  return type == "ByteLevel";
 }
 
 }  // namespace kvcache::detail

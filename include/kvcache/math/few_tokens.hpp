@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "kvcache/core/matrix.hpp"
+#include "kvcache/math/processor.hpp"
 
 namespace kvcache::detail {
+inline namespace KVCACHE_PROCESSOR {
 
 /// As many floats as a vector register of the processor holds, by the extension that g++ and clang share.
 #if defined(__AVX512F__)
@@ -154,4 +156,5 @@ inline void add_few_weighted_rows(const MatrixIn<float>& weights, const MatrixIn
       for (Eigen::Index k = 0; k < b.rows(); ++k) y(row, column) += weights(row, k) * b(k, column);
 }
 
+}  // namespace KVCACHE_PROCESSOR
 }  // namespace kvcache::detail

@@ -2,17 +2,19 @@
 #pragma once
 
 #include "kvcache/math/packed_blocks.hpp"
+#include "kvcache/math/processor.hpp"
 #include "kvcache/math/weight_matrix.hpp"
 
 namespace kvcache {
 
 namespace packed {
+inline namespace KVCACHE_PROCESSOR {
 
 /// One row times one token. The numbers live in registers only, so this runs at the speed of memory, or nearly so.
 /// With scales, a block's sum is scale * (codes . x) + minimum * (sum of x): two products for three numbers less.
 /// x_sums [blocks] is used by formats with a minimum alone.
 template <class Block>
-float dot(const Block* row, const float* x, const float* x_sums, int blocks) {
+float dot(const Block* row, const float* x, const float* x_sums, int blocks, const float* halves) {
   Floats sum = 0, sum2 = 0;  // two, so that one addition need not wait for the other
   float offset = 0;
   for (int b = 0; b < blocks; ++b, x += block_size) {
@@ -21,8 +23,8 @@ float dot(const Block* row, const float* x, const float* x_sums, int blocks) {
     if constexpr (Block::has_scale) {
       Floats part = 0;
       row[b].codes([&](int i, const Floats& code) { part += code * load<Floats>(x + i); });
-      sum += part * row[b].scale();
-      if constexpr (Block::has_minimum) offset += row[b].minimum() * x_sums[b];
+      sum += part * row[b].scale(halves);
+      if constexpr (Block::has_minimum) offset += row[b].minimum(halves) * x_sums[b];
     } else {
       row[b].codes([&](int i, const Floats& w) { (i & 16 ? sum2 : sum) += w * load<Floats>(x + i); });
     }
@@ -39,18 +41,20 @@ template <class Block>
 void multiply(const std::byte* rows, int count, int cols, const float* x, float* y) {
   const auto* row = reinterpret_cast<const Block*>(rows);  // aligned to 2 bytes: usable_in_place() saw to it
   const int blocks = cols / block_size;
+  const float* halves = Block::has_scale ? all_halves() : nullptr;
   static thread_local Room<float> room;
   auto x_sums = room(1, Block::has_minimum ? blocks : 0);
   if (Block::has_minimum) sum_blocks(x, blocks, x_sums.data());
-  for (int r = 0; r < count; ++r, row += blocks) y[r] = dot(row, x, x_sums.data(), blocks);
+  for (int r = 0; r < count; ++r, row += blocks) y[r] = dot(row, x, x_sums.data(), blocks, halves);
 }
 
 template <class Block>
 void unpack(const std::byte* rows, int count, int cols, float* numbers) {
   const auto* blocks = reinterpret_cast<const Block*>(rows);
+  [[maybe_unused]] const float* halves = Block::has_scale ? all_halves() : nullptr;
   for (std::ptrdiff_t b = 0; b < std::ptrdiff_t(count) * (cols / block_size); ++b, numbers += block_size)
     blocks[b].codes([&](int i, Floats number) {
-      if constexpr (Block::has_scale) number = number * blocks[b].scale() + blocks[b].minimum();
+      if constexpr (Block::has_scale) number = number * blocks[b].scale(halves) + blocks[b].minimum(halves);
       number.copy_to(numbers + i, simd::element_aligned);
     });
 }
@@ -64,7 +68,10 @@ inline constexpr PackedFormat f16 = functions_of<Float16>("F16"), bf16 = functio
                               q8_0 = functions_of<Q8_0>("Q8_0"), q4_0 = functions_of<Q4_0>("Q4_0"),
                               q4_1 = functions_of<Q4_1>("Q4_1");
 
+}  // namespace KVCACHE_PROCESSOR
 }  // namespace packed
+
+inline namespace KVCACHE_PROCESSOR {
 
 /// The functions of a format; null for F32, which is not packed.
 inline const PackedFormat* packed_format(NumberFormat format) {
@@ -100,4 +107,5 @@ inline WeightRows<float> weight_rows(NumberFormat format, const std::byte* bytes
   return {.count = rows, .cols = cols, .format = packed_format(format), .packed = bytes};
 }
 
+}  // namespace KVCACHE_PROCESSOR
 }  // namespace kvcache

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "kvcache/core/check.hpp"
 #include "kvcache/core/matrix.hpp"
 #include "kvcache/core/number_format.hpp"
 
@@ -15,9 +17,11 @@ namespace kvcache {
 namespace detail {
 
 /// Rounded to the nearest half; what is too large for one becomes the largest, for an infinity would spoil every sum.
+/// An infinity stays one: it is somebody else's mistake, and should show.
 inline std::uint16_t half_bits(float number) {
   constexpr float largest = 65504;
-  return Eigen::numext::bit_cast<std::uint16_t>(Eigen::half(std::clamp(number, -largest, largest)));
+  return Eigen::numext::bit_cast<std::uint16_t>(
+      Eigen::half(std::isinf(number) ? number : std::clamp(number, -largest, largest)));
 }
 inline void put16(std::uint16_t bits, std::byte* bytes) { std::memcpy(bytes, &bits, 2); }
 
@@ -48,10 +52,20 @@ inline void write_q4_1(const float* numbers, std::byte* block) {
 
 }  // namespace detail
 
+/// The place of the first NaN or infinity, if there is one. Of finite numbers it takes one vectorised pass.
+inline std::optional<Eigen::Index> find_not_finite(const float* numbers, Eigen::Index count) {
+  if ((ArrayIn<float>(numbers, count) * 0.f).sum() == 0) return {};  // of the others a product with 0 is NaN
+  return std::find_if(numbers, numbers + count, [](float x) { return !std::isfinite(x); }) - numbers;
+}
+
 /// Writes `count` numbers, whole blocks, as bytes_of(format, count) bytes at any address. F32 is exact; the others
-/// round to the nearest number they have.
+/// round to the nearest number they have. Errors: NaN or infinities for a format of blocks, which has no code for them.
 inline void write_numbers(NumberFormat format, const float* numbers, std::size_t count, std::byte* bytes) {
   const std::size_t in_block = std::size_t(block_numbers(format)), step = std::size_t(block_bytes(format));
+  if (in_block > 1)
+    if (const auto i = find_not_finite(numbers, Eigen::Index(count)))
+      fail("number ", *i, " of ", count, " is ", numbers[*i], ", which ", name(format),
+           " has no code for; write F32, F16 or BF16, or mend where it comes from");
   for (std::size_t i = 0; i < count; i += in_block, bytes += step) {
     const float* block = numbers + i;
     switch (format) {

@@ -39,4 +39,33 @@ void check_step(const ModelConfig& c, const Cache& cache, std::span<const int> t
           "learned vectors inside the keys it stored; take a cache with original positions");
 }
 
+/// After a step that failed in its midst, when some layers hold its tokens and others do not: takes them back, so that
+/// the cache holds `length` tokens as before. A cache that cannot go back is cleared: the text can be read anew then,
+/// while half a step would be another text.
+template <KeyValueCache Cache>
+void take_back(Cache& cache, int length) {
+  bool is_whole = true;
+  for (int l = 0; l < cache.shape().layers; ++l) is_whole = is_whole && cache.length(l) == length;
+  if (is_whole) return;
+  if constexpr (RewindableCache<Cache>) {
+    try {
+      return cache.rewind(length);
+    } catch (const Error&) {  // it has forgotten, or packed, what it would go back to
+    }
+  }
+  cache.clear();
+}
+
+/// Runs a step over the layers; where it throws, the cache is as take_back leaves it.
+template <KeyValueCache Cache, class Run>
+void whole_or_not(Cache& cache, Run&& run) {
+  const int length = cache.length(0);
+  try {
+    run();
+  } catch (...) {
+    take_back(cache, length);
+    throw;
+  }
+}
+
 }  // namespace kvcache

@@ -76,7 +76,6 @@ class DecoderLayer {
       show<Scalar>(hook, layer, Stage::projected, qkv);
       work.queries_computed += n * config_.q_heads;
       work.keys_computed += n * config_.kv_heads;
-      for (int head = 0; head < config_.kv_heads; ++head) work.keys_reused += kept_rows(cache, layer, head);
     }
     attention_.append_and_attend(cache, layer, in(qkv.middleCols(q, kv)), in(qkv.middleCols(q + kv, kv)),
                                  in(qkv.leftCols(q)), first_position_, attended, work, hook);

@@ -23,8 +23,9 @@ class Transformer {
 
   /// Reads `tokens`, which follow what the cache holds; returns the logits [vocab] of the token after the last, valid
   /// until the next call. One batched pass: many tokens are a prefill, one token is a decoding step.
-  /// Errors: no tokens, ids outside the vocabulary, more tokens than positions, a cache of another shape. Whatever is
-  /// wrong is found before anything is appended, but for a cache that runs full in mid-step: rewind it then.
+  /// Errors: no tokens, ids outside the vocabulary, more tokens than positions, a cache of another shape, or a full
+  /// one. A step that fails, also in its midst, leaves the cache as it was; one that has forgotten what it would go
+  /// back to is empty then.
   template <KeyValueCache Cache, class Hook = NoHook>
   std::span<const Scalar> step(Cache& cache, std::span<const int> tokens, Hook&& hook = {}) {
     auto x = run_layers(cache, tokens, hook);
@@ -60,7 +61,9 @@ class Transformer {
       }
       layer_.begin(n, position);
     }
-    for (int l = 0; l < c.layers; ++l) layer_.apply(model_.weights.layers[std::size_t(l)], l, cache, x, work_, hook);
+    whole_or_not(cache, [&] {
+      for (int l = 0; l < c.layers; ++l) layer_.apply(model_.weights.layers[std::size_t(l)], l, cache, x, work_, hook);
+    });
     return x;
   }
 

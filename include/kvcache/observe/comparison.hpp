@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "kvcache/core/statistics.hpp"
+#include "kvcache/core/disturbance.hpp"
 #include "kvcache/core/work.hpp"
 
 namespace kvcache {
@@ -45,6 +45,19 @@ class Comparison {
     std::vector<double> all;
     for (const Work& work : runs(with_cache, step)) all.push_back(work.total_seconds());
     return quantile(std::move(all), q);
+  }
+  /// Seconds of all steps() together, for each repeat that has done them all, one way. [MEASURED]
+  std::vector<double> repeat_seconds(bool with_cache) const {
+    const auto& steps = with_cache ? with_ : without_;
+    std::vector<double> all(steps.empty() ? 0 : steps.back().size());
+    for (const std::vector<Work>& repeats : steps)
+      for (std::size_t repeat = 0; repeat < all.size(); ++repeat) all[repeat] += repeats[repeat].total_seconds();
+    return all;
+  }
+  /// Whether the repeats took about the same time, both ways; if not, no ratio of times means anything.
+  bool repeats_agree() const {
+    return with_.empty() ||
+           (kvcache::repeats_agree(repeat_seconds(true)) && kvcache::repeats_agree(repeat_seconds(false)));
   }
   double part_seconds(bool with_cache, int step, Part part) const {
     std::vector<double> all;

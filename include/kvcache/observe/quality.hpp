@@ -2,14 +2,32 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <vector>
 
+#include "kvcache/cache/concept.hpp"
+#include "kvcache/cache/observer.hpp"
 #include "kvcache/core/check.hpp"
 #include "kvcache/core/matrix.hpp"
 #include "kvcache/core/statistics.hpp"
 
 namespace kvcache {
+
+/// How many of the tokens that were appended a cache does not hold any more, as the blocks that attention reads tell
+/// it: so it is known of any policy, whether that tells of evictions or not. The mean over heads and layers.
+template <KeyValueCache Cache>
+double forgotten_tokens(const Cache& cache) {
+  const OnlyLooking here;
+  const CacheShape shape = cache.shape();
+  std::int64_t forgotten = 0;
+  for (int layer = 0; layer < shape.layers; ++layer)
+    for (int head = 0; head < shape.kv_heads; ++head) {
+      forgotten += cache.length(layer);
+      cache.for_each_block(layer, head, [&](const auto& block) { forgotten -= block.rows(); });
+    }
+  return double(forgotten) / double(shape.layers * shape.kv_heads);
+}
 
 /// Figures over the tokens of a text, each the mean of one number a token, in nats. All MEASURED in the decode loop.
 class Quality {

@@ -44,7 +44,7 @@ struct StepRecord {
   int index = 0;          // 0 reads the prompt
   int token = 0;          // chosen in this step, not yet read
   int tokens_fed = 0;     // computed in this step
-  int tokens_reused = 0;  // found in the cache
+  int tokens_reused = 0;  // earlier ones whose keys attention read; where layers differ, the most of any
   double seconds = 0;     // [MEASURED]
   Work work;
   MemoryUse memory;  // after the step

@@ -95,7 +95,7 @@ inline void check_work(const Work& work, const std::string& where) {
     check_seconds(where + ": " + name(part), work.seconds[std::size_t(part)]);
     check_range(where, name(part), work.multiplications[std::size_t(part)], 0, INT64_MAX);
   }
-  for (const std::int64_t count : {work.queries_computed, work.keys_computed, work.keys_reused})
+  for (const std::int64_t count : {work.queries_computed, work.keys_computed, work.keys_reused, work.tokens_reused})
     check_range(where, "a count of queries or keys", count, 0, INT64_MAX);
 }
 
@@ -106,8 +106,11 @@ inline void check_step(const StepRecord& step, int index, const TimelineAbout& a
   check(step.index == index, where, " calls itself step ", step.index, "; steps must come in order");
   check_range(where, "the token", step.token, 0, vocab - 1);
   check_range(where, "the number of tokens computed", step.tokens_fed, 1, length);
-  check_range(where, "the number of tokens reused", step.tokens_reused, length - step.tokens_fed,
-              length - step.tokens_fed);
+  check_range(where, "the number of tokens reused", step.tokens_reused, 0, length - step.tokens_fed);
+  check_range(where, "the number of tokens reused by its work", step.work.tokens_reused, step.tokens_reused,
+              step.tokens_reused);
+  check_range(where, "the number of keys reused", step.work.keys_reused, step.tokens_reused,
+              std::int64_t(step.tokens_reused) * about.config.layers * about.config.kv_heads);
   check_range(where, "the first position", step.first_position, index == 0 ? 0 : length - 1,
               index == 0 ? 0 : length - 1);
   check_range(where, "the number of rows", step.rows, index == 0 ? prompt : 1, index == 0 ? prompt : 1);

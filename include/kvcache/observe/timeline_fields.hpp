@@ -50,7 +50,7 @@ struct Fields<Work> {
   static void list(auto&& each, auto& w) {
     each("seconds", w.seconds), each("multiplications", w.multiplications);
     each("queries_computed", w.queries_computed), each("keys_computed", w.keys_computed);
-    each("keys_reused", w.keys_reused);
+    each("keys_reused", w.keys_reused), each("tokens_reused", w.tokens_reused);
   }
 };
 template <>

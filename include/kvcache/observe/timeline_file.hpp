@@ -35,7 +35,7 @@ namespace kvcache {
 namespace detail {
 
 inline constexpr const char* timeline_format = "kvcache timeline";
-inline constexpr const char* timeline_version = "4";
+inline constexpr const char* timeline_version = "5";
 
 /// Is everything there that the file has room for?
 inline bool is_complete(const LayerTrace& trace, const StepRecord& step, const ModelConfig& config) {
@@ -110,7 +110,8 @@ inline void read_tensors(const Safetensors& file, const ModelConfig& config, std
   list_tensors(config, steps, layers, file.tensors().contains("written_keys"),
                [&](const std::string& name, const auto& shape, std::size_t heads, const auto& numbers,
                    const auto& part) { hand_out(find(name, shape), steps, heads, numbers, part); });
-  check(known == file.tensors().size(), file.path(), " has ", file.tensors().size(), " tensors, but only ", known,
+  const std::size_t tensors = file.tensors().size() + file.unread().size();
+  check(known == tensors, file.path(), " has ", tensors, " tensors, but only ", known,
         " belong to a timeline of ", config.layers, " layers, ", layers.size(),
         " of them recorded; the file is broken");
 }

@@ -15,6 +15,7 @@
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
 #include "kvcache/cache/storage_piece.hpp"
+#include "kvcache/core/check.hpp"
 #include "kvcache/observe/cache_event.hpp"
 #include "kvcache/observe/layout.hpp"
 
@@ -55,13 +56,16 @@ class TracedCache {
   template <std::invocable<MaybeObserver> Make>
   explicit TracedCache(Make&& make) : TracedCache(std::make_shared<Heard>(), make) {}
   TracedCache clone() const {
+    const Listening here(heard());
     TracedCache copy(cache_.clone(), heard_);
-    heard_->events.clear();
+    heard().events.clear();
     copy.events_ = events_, copy.first_kept_ = first_kept_, copy.written_ = written_;
     return copy;
   }
-  /// Of the cache within: another text, which is not traced. That pages are shared now is an event of this one.
+  /// Of the cache within: another text, which is not traced, and may outlive this. That pages are shared now is an
+  /// event of this one; what happens to the other is not.
   Cache fork_within() requires ForkableCache<Cache> {
+    const Listening here(heard());
     Cache other = cache_.fork();
     note_heard(0);
     look_at_all();
@@ -79,6 +83,7 @@ class TracedCache {
   int slots(int layer) const { return cache_.slots(layer); }
   int chunk_limit(int layer) const { return cache_.chunk_limit(layer); }
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
+    const Listening here(heard());
     const std::size_t copied = cache_.memory().copied_bytes;
     cache_.append(layer, first_position, keys, values);
     const LayerLayout before = look(layer);
@@ -111,9 +116,11 @@ class TracedCache {
   bool shifts_positions() const requires BoundedCache<Cache> { return cache_.shifts_positions(); }
   void rewind(int length) requires RewindableCache<Cache> {
     cache_.rewind(length);
-    heard_->events.clear(), reasons_.clear();
-    for (int l = 0; l < shape().layers; ++l) note_forgotten(l, look(l), name(Reason::rewound));
+    reasons_.clear();
+    for (int l = 0; l < int(layouts_.size()); ++l) note_forgotten(l, look(l), name(Reason::rewound));
   }
+  void check_rewind(int length) const requires requires(const Cache& cache, int n) { cache.check_rewind(n); }
+  { cache_.check_rewind(length); }
   void save(ByteWriter& to) const requires SavableCache<Cache> { cache_.save(to); }
   void load(ByteReader& from) requires SavableCache<Cache> {
     try {
@@ -122,13 +129,11 @@ class TracedCache {
       look_at_all();  // it is empty now
       throw;
     }
-    heard_->events.clear();
     look_at_all();
   }
   void clear() {
     cache_.clear();
-    heard_->events.clear();
-    for (int l = 0; l < shape().layers; ++l) {
+    for (int l = 0; l < int(layouts_.size()); ++l) {
       const int rows = look(l).rows();
       if (rows > 0) events_.push_back({CacheEvent::Kind::cleared, l, 0, rows, 0});
     }
@@ -136,15 +141,36 @@ class TracedCache {
 
  private:
   struct Heard {
+    bool is_listening = false;
     std::vector<PolicyEvent> events;
-    std::function<void(const PolicyEvent&)> listener = [this](const PolicyEvent& event) { events.push_back(event); };
+    std::function<void(const PolicyEvent&)> listener = [this](const PolicyEvent& event) {
+      if (is_listening) events.push_back(event);
+    };
+  };
+  /// While one lives, what the policy tells is noted: a fork of the cache within tells the same listener about a text
+  /// that is not traced.
+  class Listening {
+   public:
+    explicit Listening(Heard& heard) : heard_(heard) { heard_.is_listening = true; }
+    ~Listening() { heard_.is_listening = false; }
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+
+   private:
+    Heard& heard_;
   };
   TracedCache(Cache cache, std::shared_ptr<Heard> heard) : heard_(std::move(heard)), cache_(std::move(cache)) {
     for (int l = 0; l < cache_.shape().layers; ++l) layouts_.push_back(layout_of(cache_, l));
     keep_written_from(std::numeric_limits<int>::max());
   }
   template <class Make>
-  TracedCache(std::shared_ptr<Heard> heard, Make& make) : TracedCache(make(MaybeObserver{&heard->listener}), heard) {}
+  TracedCache(std::shared_ptr<Heard> heard, Make& make)
+      : TracedCache(make(MaybeObserver{&heard->listener, heard}), heard) {}
+  /// Errors: this cache was moved from.
+  Heard& heard() const {
+    check(heard_ != nullptr, "TracedCache: this cache was moved from; use the one that it was moved to");
+    return *heard_;
+  }
 
   void look_at_all() {
     for (int l = 0; l < shape().layers; ++l) look(l);
@@ -155,7 +181,7 @@ class TracedCache {
     using Kind = CacheEvent::Kind;
     std::size_t copied = 0;
     reasons_.clear();
-    for (const PolicyEvent& event : std::exchange(heard_->events, {})) {
+    for (const PolicyEvent& event : std::exchange(heard().events, {})) {
       if (const auto* e = std::get_if<Evicted>(&event)) reasons_[e->position] = e->reason;
       if (const auto* e = std::get_if<Shared>(&event))
         events_.push_back({.kind = Kind::shared,
@@ -205,7 +231,7 @@ class TracedCache {
       }
   }
 
-  std::shared_ptr<Heard> heard_;  // filled within a call and emptied at its end, so a clone can share it
+  std::shared_ptr<Heard> heard_;  // filled within a call and emptied at its end, so a clone can share it; forks keep it
   Cache cache_;
   std::vector<LayerLayout> layouts_;  // [layers]
   std::map<int, Reason> reasons_;     // by position: why the last append evicted it

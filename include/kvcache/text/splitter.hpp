@@ -19,7 +19,7 @@
 
 namespace kvcache {
 
-/// Hugging Face's Split with behaviour "Isolated". The pattern is in Hugging Face's dialect; letters and digits are
+/// Where a pattern matches, and what lies between. The pattern is in Hugging Face's dialect; letters and digits are
 /// Unicode's, of the version that the installed PCRE2 knows (10.42: Unicode 14). Threads may share a splitter.
 class Splitter {
  public:
@@ -45,17 +45,26 @@ class Splitter {
 
   const std::string& pattern() const { return pattern_; }
 
-  /// Calls visit(std::string_view) for the pieces in order; together they are the text, and none is empty. An empty
-  /// match cuts the text where it stands. Errors: text that is not UTF-8; a match that exceeds PCRE2's limits.
+  /// Calls visit(std::string_view) for matches and gaps in order; together they are the text, and none is empty. An
+  /// empty match cuts the text where it stands. Errors: those of find_all.
   template <class Visitor>
   void split(std::string_view text, Visitor&& visit) const {
+    find_all(text, [&](std::string_view piece, bool) {
+      if (!piece.empty()) visit(piece);
+    });
+  }
+
+  /// Calls visit(std::string_view, bool is_match) for matches and gaps in order. A match may be empty, a gap is not.
+  /// Errors: text that is not UTF-8; a match that exceeds PCRE2's limits.
+  template <class Visitor>
+  void find_all(std::string_view text, Visitor&& visit) const {
     check_utf8("Splitter", text);
     const std::unique_ptr<pcre2_match_data_8, Free> data(pcre2_match_data_create_8(1, nullptr));
     const std::unique_ptr<pcre2_match_context_8, Free> limits(pcre2_match_context_create_8(nullptr));
     check(data && limits, "no memory for a match of the splitting pattern '", pattern_, "'");
     pcre2_set_heap_limit_8(limits.get(), heap_kibibytes(text.size()));
-    const auto piece = [&](std::size_t from, std::size_t to) {
-      if (from < to) visit(text.substr(from, to - from));
+    const auto gap = [&](std::size_t from, std::size_t to) {
+      if (from < to) visit(text.substr(from, to - from), false);
     };
     std::size_t done = 0;                      // pieces before this byte are out
     std::size_t last_end = std::string::npos;  // of the match before
@@ -67,11 +76,11 @@ class Splitter {
         from = end < text.size() ? end + utf8_front(text.substr(end)).bytes : end + 1;
         continue;
       }
-      piece(done, start);
-      piece(start, end);
+      gap(done, start);
+      visit(text.substr(start, end - start), true);
       done = from = last_end = end;
     }
-    piece(done, text.size());
+    gap(done, text.size());
   }
 
  private:

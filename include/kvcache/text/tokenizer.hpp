@@ -11,7 +11,7 @@
 #include "kvcache/core/check.hpp"
 #include "kvcache/text/added_tokens.hpp"
 #include "kvcache/text/bpe.hpp"
-#include "kvcache/text/splitter.hpp"
+#include "kvcache/text/split_behaviour.hpp"
 #include "kvcache/text/tokenizer_data.hpp"
 #include "kvcache/text/utf8.hpp"
 #include "kvcache/text/vocabulary.hpp"
@@ -26,6 +26,7 @@ class Tokenizer {
   explicit Tokenizer(const TokenizerData& data)
       : vocabulary_(data),
         added_(data.added_tokens),
+        fuse_unknown_(data.fuse_unknown),
         ignore_merges_(data.ignore_merges),
         before_(data.before),
         after_(data.after) {
@@ -43,11 +44,16 @@ class Tokenizer {
     }
     check(data.steps.size() <= 16, "Tokenizer: ", data.steps.size(), " splitting steps; at most 16 are supported");
     for (const SplitStep& step : data.steps) {
-      steps_.push_back({step.add_prefix_space, std::nullopt});
+      steps_.push_back({step.add_prefix_space, step.behaviour, step.invert, std::nullopt});
       if (!step.pattern.empty()) steps_.back().splitter.emplace(step.pattern);
     }
     for (const std::vector<int>* ids : {&before_, &after_})
-      for (const int id : *ids) bytes_of(id);  // for its error: an id that is no token
+      for (const int id : *ids)
+        check(vocabulary_.contains(id), "Tokenizer: ", id, " is not the id of a token, but every text is to begin or ",
+              "end with it");
+    if (data.unknown) unknown_ = vocabulary_.find(*data.unknown);
+    check(!data.unknown || unknown_ || vocabulary_.has_all_bytes(), "Tokenizer: the token for unknown bytes, '",
+          data.unknown.value_or(""), "', is not in the vocabulary");
   }
 
   /// The ids of a text. Errors: text that is not UTF-8, with the place; a splitting pattern that gives up.
@@ -65,18 +71,25 @@ class Tokenizer {
   }
 
   /// The bytes of all ids, one after another; not UTF-8 where the ids end within a character (text/utf8_stream.hpp
-  /// mends that). Errors: an id that is no token.
+  /// mends that). Ids without a token stand for nothing. Errors: a negative id.
   std::string decode(std::span<const int> ids) const {
     std::string text;
     for (const int id : ids) text += bytes_of(id);
     return text;
   }
 
-  /// The bytes of one token; valid as long as the tokenizer. Errors: an id that is no token.
+  /// The bytes of one token, none for an id without a token; valid as long as the tokenizer. Errors: a negative id.
   std::string_view bytes_of(int id) const { return vocabulary_.bytes_of(id); }
+
+  /// The ids that every encoded text begins with.
+  std::span<const int> before() const { return before_; }
+  bool has_token(int id) const { return vocabulary_.contains(id); }
 
   /// Highest id + 1. Where ids have gaps, more than there are tokens.
   int vocab_size() const { return vocabulary_.size(); }
+
+  /// Whether it is found in a text as it stands, as <|endoftext|> is.
+  bool is_added(int id) const { return find_added(bytes_of(id)) == id; }
 
   /// The id of the added token with this text; nothing where there is none.
   std::optional<int> find_added(std::string_view content) const { return added_.find(std::string(content)); }
@@ -84,6 +97,8 @@ class Tokenizer {
  private:
   struct Step {
     bool add_prefix_space;
+    SplitBehaviour behaviour;
+    bool invert;
     std::optional<Splitter> splitter;
   };
 
@@ -100,15 +115,23 @@ class Tokenizer {
     std::string with_space;
     if (steps_[step].add_prefix_space && text.front() != ' ') text = with_space = ' ' + std::string(text);
     if (!steps_[step].splitter) return split(text, step + 1, visit);
-    steps_[step].splitter->split(text, [&](std::string_view piece) { split(piece, step + 1, visit); });
+    split_by(*steps_[step].splitter, steps_[step].behaviour, steps_[step].invert, text,
+             [&](std::string_view piece) { split(piece, step + 1, visit); });
   }
 
   void append_piece(std::vector<int>& ids, std::string_view piece) const {
     if (ignore_merges_)
       if (const std::optional<int> whole = vocabulary_.find(to_byte_alphabet(piece))) return ids.push_back(*whole);
     std::vector<int> tokens;
-    for (const char byte : piece)  // bytes that the vocabulary lacks are left out, as Hugging Face does
-      if (const std::optional<int> id = vocabulary_.id_of_byte(byte)) tokens.push_back(*id);
+    bool last_known = true;
+    for (const char byte : piece) {  // bytes that the vocabulary lacks are left out, as Hugging Face does
+      const std::optional<int> id = vocabulary_.id_of_byte(byte);
+      if (id)
+        tokens.push_back(*id);
+      else if (unknown_ && (last_known || !fuse_unknown_))
+        tokens.push_back(*unknown_);
+      last_known = id.has_value();
+    }
     merge_pairs(tokens, merges_);
     ids.insert(ids.end(), tokens.begin(), tokens.end());
   }
@@ -117,7 +140,8 @@ class Tokenizer {
   AddedTokens added_;
   MergeTable merges_;
   std::vector<Step> steps_;
-  bool ignore_merges_;
+  std::optional<int> unknown_;
+  bool fuse_unknown_, ignore_merges_;
   std::vector<int> before_, after_;
 };
 

@@ -1,6 +1,7 @@
 // A tokenizer as plain data: what a file holds, before anybody has checked it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,10 +17,21 @@ struct AddedToken {
   bool normalized = false;  // looked for after all those that are not; without a normaliser nothing else differs
 };
 
+/// What becomes of the matches of a splitting pattern, and of the gaps between them.
+enum class SplitBehaviour {
+  isolated,              // each match and each gap is a piece
+  removed,               // gaps are pieces; matches are dropped
+  contiguous,            // neighbouring matches are one piece; gaps are pieces
+  merged_with_previous,  // a match ends the gap before it
+  merged_with_next       // a match begins the gap after it
+};
+
 /// One step of cutting text into pieces; each piece of one step is the whole text of the next.
 struct SplitStep {
   bool add_prefix_space = false;  // first puts a space before a text that begins with none
-  std::string pattern;            // then cuts as text/splitter.hpp does; empty: does not cut
+  std::string pattern;            // then cuts by this regular expression; empty: does not cut
+  SplitBehaviour behaviour = SplitBehaviour::isolated;
+  bool invert = false;  // gaps count as matches, and matches as gaps
 };
 
 /// Byte-level byte-pair encoding. Tokens of `vocab` and `merges` are written in the letters of text/byte_alphabet.hpp.
@@ -28,6 +40,8 @@ struct TokenizerData {
   std::vector<std::pair<std::string, std::string>> merges;  // left, right; the first merges first
   std::vector<AddedToken> added_tokens;                     // may be in vocab too, with the same id
   std::vector<SplitStep> steps;                             // none: each text is one piece
+  std::optional<std::string> unknown;                       // the token for bytes without one; else they are left out
+  bool fuse_unknown = false;                                // one such token for neighbours
   bool ignore_merges = false;                               // a piece that is a token is that token, merges or not
   std::vector<int> before, after;                           // ids that every encoded text begins and ends with
 };

@@ -21,8 +21,7 @@ class Vocabulary {
  public:
   static constexpr int highest_id = 4'194'303;  // above it, a damaged file is likelier than a vocabulary
 
-  /// Errors: a token or an id twice, an id out of range, an added token with two ids, a printable ASCII character
-  /// without a token.
+  /// Errors: a token or an id twice, an id out of range, an added token with two ids, no byte that has a token.
   explicit Vocabulary(const TokenizerData& data) {
     ids_.reserve(data.vocab.size());
     for (const auto& [token, id] : data.vocab) {
@@ -30,13 +29,10 @@ class Vocabulary {
       const std::optional<std::string> bytes = from_byte_alphabet(token);
       put(id, bytes.value_or(token), token);  // outside the alphabet: the text itself; no piece ever becomes it
     }
-    for (int b = 0; b < 256; ++b) {
-      const std::string letter = to_byte_alphabet(std::string(1, static_cast<char>(b)));
-      id_of_byte_[std::size_t(b)] = find(letter);
-      check(id_of_byte_[std::size_t(b)].has_value() || b < ' ' || b > '~',
-            "Tokenizer: the vocabulary has no token for byte ", b, ", the letter '", letter,
-            "'; it is not one of byte-level BPE");
-    }
+    for (std::size_t b = 0; b < 256; ++b) id_of_byte_[b] = find(to_byte_alphabet(std::string(1, static_cast<char>(b))));
+    check(std::ranges::any_of(id_of_byte_, [](const auto& id) { return id.has_value(); }),
+          "Tokenizer: the vocabulary has no token for any single byte, so no text can be written in it; it is not one "
+          "of byte-level BPE");
     for (const AddedToken& token : data.added_tokens) put_added(token);
   }
 
@@ -46,15 +42,20 @@ class Vocabulary {
     return found == ids_.end() ? std::nullopt : std::optional(found->second);
   }
   /// Nothing for a byte that never stood in the text the vocabulary was made of: SmolLM2's lacks 21, most of them never
-  /// part of UTF-8.
+  /// part of UTF-8; one made of a small text without an alphabet to begin with lacks many.
   std::optional<int> id_of_byte(char byte) const { return id_of_byte_[static_cast<unsigned char>(byte)]; }
 
-  /// Errors: an id that is no token.
+  bool has_all_bytes() const {
+    return std::ranges::all_of(id_of_byte_, [](const auto& id) { return id.has_value(); });
+  }
+
+  bool contains(int id) const { return bytes_.contains(id); }
+  /// Nothing for an id without a token: many models have more ids than their tokenizer, to fill up a round number, and
+  /// may choose one. Errors: a negative id.
   std::string_view bytes_of(int id) const {
+    check(id >= 0, "Tokenizer: ", id, " is not the id of a token; ids begin with 0");
     const auto found = bytes_.find(id);
-    check(found != bytes_.end(), "Tokenizer: ", id, " is not the id of a token; ids go from 0 to ", size() - 1,
-          std::size_t(size()) > bytes_.size() ? ", with gaps" : "");
-    return found->second;
+    return found == bytes_.end() ? std::string_view() : found->second;
   }
   int size() const { return size_; }  // highest id + 1
 

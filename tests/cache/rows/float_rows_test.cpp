@@ -34,7 +34,7 @@ std::pair<Matrix<double>, Matrix<double>> read(const Block& block, int head_dim)
 
 // FloatRows<double> goes through the laws in contiguous_cache_test.cpp, FloatRows<float> in packed_rows_test.cpp.
 TEST_CASE("halves read back with eleven bits, in every cache") {
-  const cache_laws::Policy policy{.row_tolerance = 0x1p-12};  // of up to 1
+  const cache_laws::Policy policy{.row_tolerance = 0x1p-12, .row_bytes = 2 * 10 * 2};  // of up to 1
   check_cache_laws([] { return GrowingCache<HalfRows>(shape); }, policy);
   check_cache_laws([] { return PreallocatedCache<HalfRows>(shape, 41); }, policy);
   check_cache_laws([] { return ConcatenatingCache<HalfRows>(shape); }, policy);
@@ -75,6 +75,49 @@ TEST_CASE_TEMPLATE("a slot may be written, overwritten, copied and moved to larg
   rows.resize(2, 2);  // smaller
   CHECK(read(rows.block(1, 0, 2, 0), 3).first(0, 0) == double(keys(0, 3)));
   CHECK(read(rows.block(1, 0, 2, 0), 3).second(1, 2) == double(new_value(0, 5)));
+}
+
+TEST_CASE("slots that are not there are refused, whoever asks, and nothing is written") {
+  FloatRows<float> rows({.layers = 1, .kv_heads = 2, .head_dim = 3});
+  rows.resize(4, 0);
+  const Matrix<float> zero = Matrix<float>::Zero(4, 6);
+  rows.write(0, in(zero), in(zero));
+  const auto write = [&](int slot, int tokens, int columns) {
+    const Matrix<float> ones = Matrix<float>::Ones(tokens, columns);
+    rows.write(slot, in(ones), in(ones));
+  };
+  const char* room =
+      "; resize() first, or let chunk_limit() promise no more than there is room for, and cut chunks where a ring ends";
+  CHECK_THROWS_WITH_AS(write(2, 3, 6), ("FloatRows: 3 rows do not fit at slot 2 of 4" + std::string(room)).c_str(),
+                       Error);
+  CHECK_THROWS_WITH_AS(write(4, 1, 6), ("FloatRows: 1 rows do not fit at slot 4 of 4" + std::string(room)).c_str(),
+                       Error);
+  CHECK_THROWS_WITH_AS(write(-1, 1, 6), ("FloatRows: 1 rows do not fit at slot -1 of 4" + std::string(room)).c_str(),
+                       Error);
+  CHECK_THROWS_WITH_AS(write(INT_MAX, 1, 6), doctest::Contains("do not fit at slot 2147483647"), Error);
+  CHECK_THROWS_WITH_AS(write(0, 1, 3), doctest::Contains("keys [1, 3] and values [1, 3] must both be [tokens, 6]"),
+                       Error);
+  CHECK_THROWS_WITH_AS(rows.copy(0, 3, 2),
+                       "FloatRows: 2 slots cannot be copied from slot 0 to slot 3, for there are 4; resize() first",
+                       Error);
+  CHECK_THROWS_WITH_AS(rows.copy(-1, 2, 2), doctest::Contains("cannot be copied from slot -1"), Error);
+  CHECK_THROWS_WITH_AS(rows.copy(0, 1, 2), doctest::Contains("2 slots at 0 and as many at 1 overlap"), Error);
+  CHECK_THROWS_WITH_AS(
+      rows.resize(9, 5),
+      "FloatRows: 9 slots asked for, with the first 5 of 4 moved to them; ask for at least 0, and keep "
+      "no more than there are and will be",
+      Error);
+  CHECK_THROWS_AS(rows.resize(3, 4), Error);
+  CHECK_THROWS_AS(rows.resize(-1, 0), Error);
+  CHECK_THROWS_WITH_AS(rows.block(0, 2, 3, 0),
+                       "FloatRows: 3 slots at 2 asked for, but there are 4; ask for those that were written", Error);
+  std::vector<std::byte> bytes(5 * rows.bytes_per_slot());
+  CHECK_THROWS_AS(rows.save(0, 5, bytes.data()), Error);
+  CHECK_THROWS_AS(rows.load(0, 5, bytes.data()), Error);
+  CHECK(rows.slots() == 4);
+  CHECK(read(rows.block(0, 0, 4, 0), 3).first.isZero());
+  CHECK(read(rows.block(1, 0, 4, 0), 3).second.isZero());
+  write(3, 1, 6), rows.copy(0, 2, 2), rows.copy(2, 0, 2), rows.resize(4, 4);  // right at the ends
 }
 
 TEST_CASE("a slice keeps its block's position_gap") {

@@ -36,8 +36,9 @@ TEST_CASE("KIVI's rows keep the laws, for every width, group and side") {
         const int group = rows;
         CAPTURE(group);
         const KiviOptions options = options_of(bits, group, residual, per_channel, !per_channel);
-        check_cache_laws([&] { return GrowingCache<KiviRows>(shape, 0, options); },
-                         {.row_tolerance = 1.03 / ((1 << bits) - 1) + 0.001, .rewinds = false});
+        check_cache_laws(
+            [&] { return GrowingCache<KiviRows>(shape, 0, options); },
+            {.row_tolerance = 1.03 / ((1 << bits) - 1) + 0.001, .rewinds = false, .rows_stand_alone = false});
       }
 }
 
@@ -70,6 +71,55 @@ TEST_CASE("channels of very different size lose little per channel, and much per
     return difference.topRows(48).norm();
   };
   CHECK(error(false) > 10 * error(true));
+}
+
+TEST_CASE("rows that are out of order, or where no room is, are refused") {
+  KiviRows rows(shape, options_of(4, 4, 2));
+  rows.resize(8, 0);
+  const auto write = [&](int slot, int tokens) {
+    const Matrix<float> ones = Matrix<float>::Ones(tokens, 16);
+    rows.write(slot, in(ones), in(ones));
+  };
+  CHECK_THROWS_WITH_AS(write(0, 9), doctest::Contains("KiviRows: 9 rows do not fit at slot 0 of 8; resize() first"),
+                       Error);
+  CHECK_THROWS_WITH_AS(write(7, 1),
+                       "KiviRows: slot 7 given, but only 6 rows after the 0 packed ones are whole; write rows in order",
+                       Error);
+  write(0, 8);
+  CHECK(rows.packed() == 4);
+  CHECK_THROWS_WITH_AS(rows.block(0, 0, 9, 0), doctest::Contains("9 slots at 0 asked for, but there are 8"), Error);
+  CHECK_THROWS_WITH_AS(rows.resize(12, 9), doctest::Contains("with the first 9 of 8"), Error);
+
+  KiviGroups groups(shape, options_of(4, 4, 2));
+  groups.resize(2, 0);
+  const Matrix<float> four = Matrix<float>::Ones(4, 16), three = Matrix<float>::Ones(3, 16);
+  CHECK_THROWS_WITH_AS(groups.write(2, in(four), in(four)),
+                       doctest::Contains("1 slots at 2 asked for, but there are 2"), Error);
+  CHECK_THROWS_WITH_AS(groups.write(0, in(three), in(four)), doctest::Contains("a group is 4 tokens of 16 numbers"),
+                       Error);
+  CHECK_THROWS_AS(groups.copy(0, 2, 1), Error);
+  CHECK_THROWS_AS(groups.block(0, 2, 1, 0), Error);
+}
+
+TEST_CASE("whole rows show what is no number; packing refuses it") {
+  for (const bool per_channel : {true, false})
+    for (const float bad : {NAN, INFINITY, -INFINITY})
+      for (const bool in_keys : {true, false}) {
+        GrowingCache<KiviRows> cache({1, 2, 8}, 0, options_of(4, 4, 2, per_channel, per_channel));
+        const Matrix<float> good = Matrix<float>::Ones(1, 16);
+        Matrix<float> broken = good;
+        broken(0, 11) = bad;
+        cache.append(0, 0, in(in_keys ? broken : good), in(in_keys ? good : broken));
+        Matrix<float> key(8, 1), value = Matrix<float>::Zero(1, 8);
+        const Matrix<float> units = Matrix<float>::Identity(8, 8), one = Matrix<float>::Ones(1, 1);
+        cache.for_each_block(
+            0, 1, [&](const auto& block) { block.score(in(units), out(key)), block.accumulate(in(one), out(value)); });
+        CHECK(!std::isfinite(in_keys ? key(3, 0) : value(0, 3)));
+        for (int t = 1; t < 6; ++t) cache.append(0, t, in(good), in(good));
+        CHECK_THROWS_WITH_AS(cache.append(0, 6, in(good), in(good)),
+                             doctest::Contains("which has no code; the model's weights are broken"), Error);
+        CHECK(cache.length(0) == 6);
+      }
 }
 
 TEST_CASE("rewinding stops where rows are packed, with a sentence, and stays possible after it") {

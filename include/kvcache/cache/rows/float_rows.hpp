@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "kvcache/cache/check_slots.hpp"
 #include "kvcache/cache/rows/row_block.hpp"
 #include "kvcache/cache/rows/row_side.hpp"
 #include "kvcache/core/check.hpp"
@@ -30,12 +31,15 @@ class FloatRows {
           detail::piece_numbers, " numbers can be read at once");
   }
 
+  // Errors of all that follow: slots that are not there (cache/check_slots.hpp).
   /// New storage for `slots` rows a head; the first `keep` of each head move over.
   void resize(int slots, int keep) {
+    check_resize("FloatRows", this->slots(), slots, keep);
     Side keys = keys_.resized(slots, keep), values = values_.resized(slots, keep);
     keys_ = std::move(keys), values_ = std::move(values);  // if memory ran out, nothing has changed
   }
   void write(int first_slot, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
+    check_write("FloatRows", shape_, this->slots(), first_slot, keys, values);
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const auto part = [&](const auto& rows) {  // [tokens, head_dim]
         return rows.middleCols(head * shape_.head_dim, shape_.head_dim).template cast<Stored>();
@@ -47,9 +51,11 @@ class FloatRows {
     }
   }
   void copy(int from, int to, int slots) {  // the two runs must not overlap
+    check_copy("FloatRows", this->slots(), from, to, slots);
     keys_.copy(from, to, slots), values_.copy(from, to, slots);
   }
   Block block(int kv_head, int first_slot, int rows, int first_position) const {
+    check_slots("FloatRows", slots(), first_slot, rows);
     return {{keys_.row(kv_head, first_slot), rows, shape_.head_dim},
             {values_.row(kv_head, first_slot), rows, shape_.head_dim},
             first_slot,
@@ -59,8 +65,14 @@ class FloatRows {
   std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
 
   /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
-  void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
-  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
+  void save(int first, int count, std::byte* to) const {
+    check_slots("FloatRows", slots(), first, count);
+    values_.save(first, count, keys_.save(first, count, to));
+  }
+  void load(int first, int count, const std::byte* from) {
+    check_slots("FloatRows", slots(), first, count);
+    values_.load(first, count, keys_.load(first, count, from));
+  }
   std::string format() const {
     return std::same_as<Stored, double> ? "f64" : std::same_as<Stored, float> ? "f32" : "f16";
   }

@@ -21,8 +21,8 @@ struct KiviSide {
 /// per token: rows.
 inline std::size_t kivi_group_bytes(KiviSide side, int group, int head_dim) {
   if (!side.per_channel) return std::size_t(group) * code_row_bytes(head_dim, side.bits);
-  const int codes = group * code_bytes(head_dim, side.bits);
-  return 2 * sizeof(Eigen::half) * std::size_t(head_dim) + std::size_t(codes + codes % 2);
+  const std::size_t codes = std::size_t(group) * std::size_t(code_bytes(head_dim, side.bits));
+  return 2 * sizeof(Eigen::half) * std::size_t(head_dim) + codes + codes % 2;
 }
 
 inline std::string in_words(KiviSide side) {

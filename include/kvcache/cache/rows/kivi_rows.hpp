@@ -16,17 +16,23 @@ class KiviRows {
   using Scalar = float;
   using Block = KiviGroups::Block;
   using Options = KiviOptions;
+  using Sizes = KiviSizes;
 
   /// Errors: those of KiviGroups.
   explicit KiviRows(CacheShape shape, KiviOptions options = {}) : groups_(shape, options), tail_(shape, options) {}
 
+  // Errors of all that follow: slots that are not there (cache/check_slots.hpp).
   void resize(int slots, int keep) {
+    check_resize("KiviRows", this->slots(), slots, keep);
     groups_.resize((slots + group() - 1) / group(), std::min(tail_.packed(), keep) / group());
   }
+  /// Errors: also rows out of order, and NaN or infinities in rows that are packed now, for there is no code for them.
   void write(int first_slot, MatrixIn<float> keys, MatrixIn<float> values) {
+    check_write("KiviRows", groups_.shape(), slots(), first_slot, keys, values);
     tail_.write(first_slot, keys, values, [&](int group) { groups_.write(group, tail_); });
   }
   Block block(int kv_head, int first_slot, int rows, int first_position) const {
+    check_slots("KiviRows", slots(), first_slot, rows);
     return groups_.block(kv_head, 0, &tail_, first_slot, rows, tail_.packed(), first_position);
   }
   int slots() const { return groups_.slots() * group(); }

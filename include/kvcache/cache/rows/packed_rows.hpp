@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <utility>
 
+#include "kvcache/cache/check_slots.hpp"
 #include "kvcache/cache/rows/row_block.hpp"
 #include "kvcache/cache/rows/row_format.hpp"
 #include "kvcache/cache/rows/row_side.hpp"
@@ -51,8 +53,10 @@ struct PackedRun {
     const int at_once = std::max(1, piece_numbers / head_dim);
     for (int first = 0; first < rows; first += at_once) {
       const PackedRun piece = slice(first, std::min(at_once, rows - first));
-      if (!format->is_f32) format->unpack(piece.bytes, piece.rows, head_dim, unpacked);
-      const float* numbers = format->is_f32 ? reinterpret_cast<const float*>(piece.bytes) : unpacked;
+      // Saved rows lie behind those of another format, so that an address need not suit a float.
+      const bool in_place = format->is_f32 && reinterpret_cast<std::uintptr_t>(piece.bytes) % alignof(float) == 0;
+      if (!in_place) format->unpack(piece.bytes, piece.rows, head_dim, unpacked);
+      const float* numbers = in_place ? reinterpret_cast<const float*>(piece.bytes) : unpacked;
       product(MatrixIn<float>(numbers, piece.rows, head_dim, Eigen::OuterStride<>(head_dim)), first);
     }
   }
@@ -81,12 +85,18 @@ class PackedRows {
             format->name, " packs ", format->multiple_of, " numbers together; take f32, f16, bf16 or int8");
   }
 
+  // Errors of all that follow: slots that are not there (cache/check_slots.hpp).
   /// New storage for `slots` rows a head; the first `keep` of each head move over.
   void resize(int slots, int keep) {
+    check_resize("PackedRows", this->slots(), slots, keep);
     Side keys = keys_.resized(slots, keep), values = values_.resized(slots, keep);
     keys_ = std::move(keys), values_ = std::move(values);  // if memory ran out, nothing has changed
   }
+  /// Errors: also NaN and infinities, for which packed formats have no code. Nothing has changed then.
   void write(int first_slot, MatrixIn<float> keys, MatrixIn<float> values) {
+    check_write("PackedRows", shape_, slots(), first_slot, keys, values);
+    check_packable("key", formats_.keys(), first_slot, keys);
+    check_packable("value", formats_.values(), first_slot, values);
     const auto write_side = [&](Side& side, const RowFormat& format, const MatrixIn<float>& rows) {
       for (int head = 0; head < shape_.kv_heads; ++head)
         for (int r = 0; r < rows.rows(); ++r)
@@ -95,9 +105,11 @@ class PackedRows {
     write_side(keys_, formats_.keys(), keys), write_side(values_, formats_.values(), values);
   }
   void copy(int from, int to, int slots) {  // the two runs must not overlap
+    check_copy("PackedRows", this->slots(), from, to, slots);
     keys_.copy(from, to, slots), values_.copy(from, to, slots);
   }
   Block block(int kv_head, int first_slot, int rows, int first_position) const {
+    check_slots("PackedRows", slots(), first_slot, rows);
     return {{keys_.row(kv_head, first_slot), &formats_.keys(), rows, shape_.head_dim},
             {values_.row(kv_head, first_slot), &formats_.values(), rows, shape_.head_dim},
             first_slot,
@@ -107,13 +119,19 @@ class PackedRows {
   std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
 
   /// Slots [first, first + count) as bytes, count * bytes_per_slot() of them, and back.
-  void save(int first, int count, std::byte* to) const { values_.save(first, count, keys_.save(first, count, to)); }
-  void load(int first, int count, const std::byte* from) { values_.load(first, count, keys_.load(first, count, from)); }
+  void save(int first, int count, std::byte* to) const {
+    check_slots("PackedRows", slots(), first, count);
+    values_.save(first, count, keys_.save(first, count, to));
+  }
+  void load(int first, int count, const std::byte* from) {
+    check_slots("PackedRows", slots(), first, count);
+    values_.load(first, count, keys_.load(first, count, from));
+  }
   std::string format() const {
     const std::string keys = formats_.keys().name, values = formats_.values().name;
     return keys == values ? keys : keys + " and " + values;
   }
-  /// Some of `count` saved slots, read where they lie. The bytes must be aligned to 4.
+  /// Some of `count` saved slots, read where they lie.
   Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
     const auto part = [&](const std::byte* side, const RowFormat& format) {
       const std::size_t row = format.row_bytes(shape_.head_dim);
@@ -125,6 +143,14 @@ class PackedRows {
 
  private:
   using Side = detail::RowSide<std::byte>;
+  static void check_packable(const char* side, const RowFormat& format, int first_slot, const MatrixIn<float>& rows) {
+    if (format.holds_all) return;
+    for (Eigen::Index r = 0; r < rows.rows(); ++r)
+      if (const auto d = find_not_finite(at(rows, r, 0), rows.cols()))
+        fail("PackedRows: number ", *d, " of the ", side, " for slot ", first_slot + r, " is ", rows(r, *d), ", which ",
+             format.name, " has no code for; the model's weights are broken, or its numbers grow too large: rows in ",
+             "f32 show what comes of it");
+  }
   CacheShape shape_;
   [[no_unique_address]] Formats formats_;
   Side keys_, values_;  // [kv_heads, slots, row_bytes]

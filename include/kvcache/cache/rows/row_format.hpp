@@ -27,6 +27,7 @@ struct RowFormat {
   bool is_f32 = false;  // such rows are read where they lie
   /// Adds what lies in one row, codes and scales, for people to see. Null: nothing is shown.
   void (*codes)(const std::byte* row, int head_dim, RowCodes& to) = nullptr;
+  bool holds_all = false;  // NaN and infinities too, so broken weights show; to pack() only finite numbers are given
 };
 
 namespace detail {
@@ -78,6 +79,7 @@ template <NumberFormat format>
 inline constexpr RowFormat number_rows(const char* name, const char* what) {
   RowFormat rows{
       name, what, block_numbers(format), numbers_row_bytes<format>, pack_numbers<format>, unpack_numbers<format>};
+  rows.holds_all = block_numbers(format) == 1;
   if constexpr (format == NumberFormat::f32)
     rows.is_f32 = true;
   else

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "kvcache/core/checked_size.hpp"
 #include "kvcache/core/matrix.hpp"
 
 namespace kvcache::detail {
@@ -24,7 +25,9 @@ class RowSide {
   RowSide resized(int slots, int keep) const {
     RowSide other(kv_heads_, row_size_);
     other.slots_ = slots;
-    other.numbers_.resize(std::size_t(slots) * std::size_t(kv_heads_) * row_size_);
+    const std::size_t bytes = bytes_product("rows of a layer", {std::size_t(checked_slots("rows of a layer", slots)),
+                                                                std::size_t(kv_heads_), row_size_, sizeof(Number)});
+    other.numbers_.resize(bytes / sizeof(Number));
     for (int head = 0; keep > 0 && head < kv_heads_; ++head)
       std::copy_n(row(head, 0), std::size_t(keep) * row_size_, other.row(head, 0));
     return other;

@@ -2,6 +2,8 @@
 // for many tokens it is used for each, so what counts is to keep it near while it is.
 #pragma once
 
+#include <algorithm>
+
 #include "kvcache/cuda/row_formats.cuh"
 
 namespace kvcache::cuda {
@@ -88,13 +90,19 @@ __global__ void multiply_tiles(Product<Weight> p) {
     }
 }
 
+/// `at_once`: tokens of one launch. Along y a grid has at most 65,535 blocks.
 template <class Weight>
-void project(const Product<Weight>& p, Stream& stream) {
+void project(const Product<Weight>& p, Stream& stream, int at_once = 65535 * tile_size) {
   if (p.tokens == 1)
-    stream.launch(multiply_vector<Weight>, dim3(pieces(p.outputs, product_warps)), dim3(32 * product_warps), 0, p);
-  else
-    stream.launch(multiply_tiles<Weight>, dim3(pieces(p.outputs, tile_size), pieces(p.tokens, tile_size)),
-                  dim3(tile_side, tile_side), 0, p);
+    return stream.launch(multiply_vector<Weight>, dim3(pieces(p.outputs, product_warps)), dim3(32 * product_warps), 0,
+                         p);
+  for (int first = 0; first < p.tokens; first += at_once) {
+    Product<Weight> part = p;
+    part.x += static_cast<long>(first) * p.inputs, part.y += static_cast<long>(first) * p.outputs;
+    part.tokens = std::min(at_once, p.tokens - first);
+    stream.launch(multiply_tiles<Weight>, dim3(pieces(p.outputs, tile_size), pieces(part.tokens, tile_size)),
+                  dim3(tile_side, tile_side), 0, part);
+  }
 }
 
 }  // namespace kvcache::cuda
