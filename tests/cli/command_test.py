@@ -570,6 +570,14 @@ class CommandTest(unittest.TestCase):
         self.assertTrue(Path(self.path("link")).is_symlink())
         self.assertEqual(json.loads(Path(self.path("real")).read_text())["family"], "llama")
         self.assertEqual(os.stat(self.path("real")).st_mode & 0o777, 0o600)
+        os.symlink("talk", self.path("session"))
+        for known in (0, 9, 11):
+            _, done = self.session_run("session", "--tokens", "2")
+            self.assertEqual(done["resumed_tokens"], known)
+            self.assertEqual(os.readlink(self.path("session")), "talk")
+            if known > 0:
+                self.assertEqual(os.stat(self.path("talk")).st_mode & 0o777, 0o640)
+            os.chmod(self.path("talk"), 0o640)
         printed = self.output("generate", "--tokens", "2", "--json", "/dev/stdout")
         self.assertEqual(len(json.loads(printed[printed.index("{"):])["generated_ids"]), 2)
 
