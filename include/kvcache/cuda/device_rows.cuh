@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "kvcache/core/checked_size.hpp"
 #include "kvcache/cuda/block_table.cuh"
 #include "kvcache/cuda/kernels/append.cuh"
 
