@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kvcache/cache/check_slots.hpp"
+#include "kvcache/core/checked_size.hpp"
 #include "kvcache/cuda/block_table.cuh"
 #include "kvcache/cuda/kernels/append.cuh"
 
