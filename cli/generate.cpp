@@ -31,13 +31,28 @@ struct GenerateChoice {
   SamplingOptions sampling;
 };
 
-/// The model's chat template, where --chat asks for it and there is one. Errors: those of Checkpoint::chat_template.
+/// Runs what asks a chat template, and says what can be done without one.
+template <class Ask>
+auto with_advice(const Ask& ask) {
+  try {
+    return ask();
+  } catch (const Error& error) {
+    fail(error.what(), "; without --chat the prompt is read as it stands: write it there in the model's own format");
+  }
+}
+
+/// The model's chat template, where --chat asks for it and there is one; tried on the prompt, before anybody waits for
+/// the weights. Errors: those of Checkpoint::chat_template and ChatTemplate::render.
 std::optional<ChatTemplate> find_template(const GenerateChoice& choice, const ModelChoice& chosen) {
   if (!choice.chat) return {};
-  std::optional<ChatTemplate> chat = chosen.files->chat_template();
-  if (!chat)
-    say("kvcache", choice.model + " has no chat template, so no chat format is known; the prompt is read as it is");
-  return chat;
+  return with_advice([&] {
+    std::optional<ChatTemplate> chat = chosen.files->chat_template();
+    if (chat)
+      chat->first(choice.system, choice.prompt), chat->end_of_answer();
+    else
+      say("kvcache", choice.model + " has no chat template, so no chat format is known; the prompt is read as it is");
+    return chat;
+  });
 }
 
 /// What the model reads: the prompt as it stands, or put as a question in the model's own chat format. A template
@@ -148,11 +163,10 @@ void say_stopped(const GenerateChoice& choice, const Writing& writing, bool is_s
 
 /// Writes the text with one path, and what was asked for about it.
 void write(const GenerateChoice& choice, const ModelChoice& chosen, const std::optional<Tokenizer>& tokenizer,
-           std::uint64_t fingerprint, const std::optional<SavedSession>& saved, std::optional<FileToWrite>& session,
-           Outputs& outputs, auto& path) {
+           const std::optional<ChatTemplate>& chat, std::uint64_t fingerprint, const std::optional<SavedSession>& saved,
+           std::optional<FileToWrite>& session, Outputs& outputs, auto& path) {
   Writing writing;
   writing.is_kept = session || !choice.json.empty();
-  const std::optional<ChatTemplate> chat = find_template(choice, chosen);
   const std::vector<int> prompt = [&] {
     const Timed timed(writing.work, Part::tokenising);
     if (!saved) return ids_to_read(choice, chat, chosen, tokenizer);
@@ -233,9 +247,10 @@ void run_generate(GenerateChoice& choice) {
   if (!choice.session.empty()) session.emplace(choice.session);
   Outputs outputs({choice.json});
   const std::optional<SavedSession> saved = find_session(choice, chosen.config, fingerprint);
+  const std::optional<ChatTemplate> chat = find_template(choice, chosen);
   const Model<float> model = load_with_notice<float>(chosen, /*seed*/ 0, choice.weights.value());
   choice.device.with_path(
-      model, [&](auto& path) { write(choice, chosen, tokenizer, fingerprint, saved, session, outputs, path); });
+      model, [&](auto& path) { write(choice, chosen, tokenizer, chat, fingerprint, saved, session, outputs, path); });
 }
 
 }  // namespace

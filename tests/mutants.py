@@ -43,7 +43,8 @@ GGUF_CONFIG = ["io/gguf_config_test.cpp"]
 GGUF_MODELS = ["io/gguf_models_test.cpp"]
 SAFETENSORS = ["io/safetensors_test.cpp"]
 FOLDERS = ["io/hugging_face_test.cpp"]
-CHAT = ["text/chat_test.cpp"]
+CHAT = ["io/chat_template_test.cpp"]
+TOKENIZER = ["text/tokenizer_test.cpp"]
 STREAM = ["text/utf8_stream_test.cpp"]
 SESSION = ["io/session_test.cpp"]
 ATOMIC = ["io/atomic_file_test.cpp"]
@@ -271,8 +272,16 @@ FAULTS = [
      "in_order[i - 1]->bytes.data() <=", GGUF),
     ("io/tensor_overlaps.hpp", "return tensor->bytes.data();", "return tensor->name;", GGUF),
     ("io/read_weights.hpp", "if (bias) all.bias = detail::below(", "if (bias) detail::below(", FOLDERS),
-    ("text/chat.hpp", "if (!system.empty()) say", "say", CHAT),
-    ("text/chat.hpp", "<|im_end|>\\n", "<|im_end|>", CHAT),
+    ("io/chat_template.hpp", "text.rfind(answer)", "text.find(\"?\")", CHAT),
+    ("io/chat_template.hpp", "if (!system.empty()) messages", "messages", CHAT),
+    ("io/jinja.hpp", '{"+", "-"}, &JinjaRun::joined', '{"+", "-", "~"}, &JinjaRun::product', CHAT),
+    ("io/jinja.hpp", "if (!was_idle) signal_", "signal_", CHAT),
+    ("io/jinja_parts.hpp", "else if (drops_line && at(at_)", "else if (false && at(at_)", CHAT),
+    ("io/config_json.hpp", "const bool inside = scaling", "const bool inside = !json.has(\"rope_theta\") && scaling", FOLDERS),
+    ("io/read_weights.hpp", "prefix.empty() || prefix.ends_with('.')", "prefix.empty() || prefix == \"model.\"", FOLDERS),
+    ("io/gguf_config.hpp", "text && is_end_text(*text)", "text && false", GGUF_CONFIG),
+    ("text/split_behaviour.hpp", "behaviour == SplitBehaviour::merged_with_next)", "false)", TOKENIZER),
+    ("text/tokenizer.hpp", "(last_known || !fuse_unknown_)", "true", TOKENIZER),
     ("text/utf8_stream.hpp", "if (front.kind == Utf8Front::Kind::cut_off) break;", "", STREAM),
     ("text/utf8_stream.hpp", "waiting_.erase(0, at);", "waiting_.clear();", STREAM),
     ("core/byte_stream.hpp", "at_ += count;", "", BYTES),

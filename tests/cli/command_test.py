@@ -178,6 +178,52 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertIn("has no chat template", done.stderr.decode())
 
+    def model_with(self, **files):
+        """A copy of tiny with other files beside it."""
+        folder = Path(self.path("model"))
+        shutil.copytree(Path(__file__).resolve().parents[2] / "models/tiny", folder, dirs_exist_ok=True)
+        for name, content in files.items():
+            (folder / f"{name}.json").write_text(json.dumps(content))
+        return str(folder)
+
+    def ids(self, text):
+        Path(self.path("lines")).write_text(json.dumps(text) + "\n")
+        return json.loads(self.output("tokenize", "--json-lines", self.path("lines")))
+
+    def test_a_chat_is_what_the_models_template_writes_and_goes_on_so(self):
+        template = ("{% if messages[0].role != 'system' %}{{ 'Be brief.\n' }}{% endif %}{% for m in messages %}"
+                    "{{ m.role + ': ' + m.content | trim + '<|endoftext|>' }}{% endfor %}"
+                    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}")
+        model = self.model_with(tokenizer_config={"chat_template": template}, generation_config={"eos_token_id": 1023})
+        arguments = ("generate", "--model", model, "--chat", "--session", self.path("s"), "--tokens", "4")
+        first = self.json(*arguments, "--prompt", "  Who?\n")
+        self.assertEqual(first["prompt_ids"], self.ids("Be brief.\nuser: Who?<|endoftext|>assistant: "))
+        second = self.json(*arguments, "--prompt", " When? ")
+        self.assertEqual(second["prompt_ids"][:-len(self.ids("<|endoftext|>user: When?<|endoftext|>assistant: "))],
+                         first["prompt_ids"] + first["generated_ids"])
+        self.assertEqual(second["prompt_ids"][len(first["prompt_ids"]) + 4:],
+                         self.ids("<|endoftext|>user: When?<|endoftext|>assistant: "))
+        told = self.json("generate", "--model", model, "--chat", "--system", "x", "--prompt", "a", "--tokens", "1")
+        self.assertEqual(told["prompt_ids"], self.ids("system: x<|endoftext|>user: a<|endoftext|>assistant: "))
+        self.model_with(tokenizer_config={"chat_template": "{% call a() %}{% endcall %}"})
+        self.refused("has the statement 'call', which is not supported; without --chat", *arguments[:4], "--prompt", "a")
+
+    def test_a_text_ends_where_generation_config_json_says(self):
+        model = self.model_with()
+        whole = self.json("generate", "--model", model, "--prompt", "ROMEO.", "--tokens", "8")["generated_ids"]
+        self.assertEqual(len(whole), 8)
+        self.model_with(generation_config={"eos_token_id": [0, whole[2]]})
+        ended = self.json("generate", "--model", model, "--prompt", "ROMEO.", "--tokens", "8")["generated_ids"]
+        self.assertEqual(ended, whole[:whole.index(whole[2]) + 1])
+
+    def test_memory_counts_weights_as_they_lie_in_the_file(self):
+        printed = self.output("memory", "--model", self.golden("gguf/llama_q4_0.gguf"), "--budget", "1GiB")
+        self.assertIn("weights (as in the file", printed)
+        shares = self.json("info", "--model", self.golden("gguf/tokenizer_gpt2.gguf"))["weights"].values()
+        kibibytes = sum(share["bytes"] for share in shares) / 1024
+        self.assertIn(f"take {kibibytes:.1f} KiB",
+                      self.output("memory", "--model", self.golden("gguf/tokenizer_gpt2.gguf"), "--budget", "1GiB"))
+
     def test_smollm2_is_named_by_its_script_before_it_is_fetched(self):
         done = run("info", "--model", "smollm2", XDG_CACHE_HOME=self.folder.name)
         self.assertEqual(done.returncode, 1)

@@ -77,7 +77,7 @@ class JinjaRun {
   std::size_t block(std::size_t at) {
     const Deeper deeper(depth_);
     while (at < parts_.size()) {
-      check(++steps_ <= 1'000'000 && out_.size() <= 1u << 26, "runs too long");
+      check(++steps_ <= 100'000 && out_.size() <= 1u << 26, "runs too long");
       const JinjaPart& part = parts_[at];
       if (part.kind == JinjaPart::Kind::text) {
         if (!idle()) out_ += part.text;
@@ -168,6 +168,7 @@ class JinjaRun {
     for (std::size_t i = 0; i < items.size() && signal_ != Signal::leave; ++i) {
       scopes_.emplace_back();
       bind(names, items[i]);
+      ++steps_;
       scopes_.back()["loop"] = loop_variable(items, i);
       end = block(at + 1);
       scopes_.pop_back();

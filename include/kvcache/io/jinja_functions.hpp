@@ -206,7 +206,7 @@ inline JinjaValue jinja_function(const std::string& name, const JinjaArguments& 
     check(by != 0, "makes a range with steps of 0");
     for (std::int64_t i = first; by > 0 ? i < last : i > last; i += by) {
       all.push_back(i);
-      check(all.size() <= 100'000, "makes a range of more than 100000 numbers");
+      check(all.size() <= 10'000, "makes a range of more than 10000 numbers");
     }
     return all;
   }
