@@ -104,22 +104,24 @@ TEST_CASE("rows that are out of order, or where no room is, are refused") {
 TEST_CASE("whole rows show what is no number; packing refuses it") {
   for (const bool per_channel : {true, false})
     for (const float bad : {NAN, INFINITY, -INFINITY})
-      for (const bool in_keys : {true, false}) {
-        GrowingCache<KiviRows> cache({1, 2, 8}, 0, options_of(4, 4, 2, per_channel, per_channel));
-        const Matrix<float> good = Matrix<float>::Ones(1, 16);
-        Matrix<float> broken = good;
-        broken(0, 11) = bad;
-        cache.append(0, 0, in(in_keys ? broken : good), in(in_keys ? good : broken));
-        Matrix<float> key(8, 1), value = Matrix<float>::Zero(1, 8);
-        const Matrix<float> units = Matrix<float>::Identity(8, 8), one = Matrix<float>::Ones(1, 1);
-        cache.for_each_block(
-            0, 1, [&](const auto& block) { block.score(in(units), out(key)), block.accumulate(in(one), out(value)); });
-        CHECK(!std::isfinite(in_keys ? key(3, 0) : value(0, 3)));
-        for (int t = 1; t < 6; ++t) cache.append(0, t, in(good), in(good));
-        CHECK_THROWS_WITH_AS(cache.append(0, 6, in(good), in(good)),
-                             doctest::Contains("which has no code; the model's weights are broken"), Error);
-        CHECK(cache.length(0) == 6);
-      }
+      for (const int place : {0, 3})  // of the first group, or the last
+        for (const bool in_keys : {true, false}) {
+          GrowingCache<KiviRows> cache({1, 2, 8}, 0, options_of(4, 4, 2, per_channel, per_channel));
+          const Matrix<float> good = Matrix<float>::Ones(1, 16);
+          Matrix<float> broken = good;
+          broken(0, 11) = bad;
+          for (int t = 0; t < 6; ++t)
+            cache.append(0, t, in(in_keys && t == place ? broken : good), in(!in_keys && t == place ? broken : good));
+          Matrix<float> keys(8, 6), values = Matrix<float>::Zero(6, 8);
+          const Matrix<float> units = Matrix<float>::Identity(8, 8), picks = Matrix<float>::Identity(6, 6);
+          cache.for_each_block(0, 1, [&](const auto& block) {
+            block.score(in(units), out(keys)), block.accumulate(in(picks), out(values));
+          });
+          CHECK(!std::isfinite(in_keys ? keys(3, place) : values(place, 3)));
+          CHECK_THROWS_WITH_AS(cache.append(0, 6, in(good), in(good)),
+                               doctest::Contains("which has no code; the model's weights are broken"), Error);
+          CHECK(cache.length(0) == 6);
+        }
 }
 
 TEST_CASE("rewinding stops where rows are packed, with a sentence, and stays possible after it") {
