@@ -20,7 +20,7 @@ CODE = {".hpp", ".cpp", ".cuh", ".cu", ".h", ".py", ".sh", ".txt", ".cmake", ".j
 PATH = re.compile(r"^(?:\.\./)?\w[\w.-]*(?:/[\w.-]+)*\.(?:hpp|cpp|cuh|cu|py|sh|md|svg|png|gif|csv|txt|output)$")
 WHOLE_PROGRAM = r"int main\(|IMPLEMENT_WITH_MAIN"  # its own main, or that of doctest
 HISTORY = {"CHANGELOG.md"}  # it tells what was: names in it may be gone
-MADE = re.compile(r"(?:.*/)?(?:my\b|my_|My[A-Z]|hello\.|demo\.|loss\.|path/|NN_)")  # what a reader makes or replaces
+MADE = re.compile(r"(?:.*/)?(?:my\b|my_|My[A-Z]|hello\.|demo\.|loss\.|path/|NN_|kvcache-)")  # what a reader or a program makes
 
 
 def documents():
