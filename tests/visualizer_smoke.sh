@@ -24,17 +24,17 @@ xdotool mousemove --window "$window" 640 700 click 1
 sleep 1
 key space space          # from step 1 to step 3
 key ctrl+s               # a picture of it
-for _ in $(seq 50); do [ -s kvcache-step-3.png ] && break; sleep 0.2; done
+for _ in $(seq 200); do [ -s kvcache-step-3.png ] && break; sleep 0.2; done
 [ -s kvcache-step-3.png ] || { echo "no picture of step 3; there are: $(ls)"; exit 1; }
 key BackSpace
 key ctrl+s
-for _ in $(seq 50); do [ -s kvcache-step-2.png ] && break; sleep 0.2; done
+for _ in $(seq 200); do [ -s kvcache-step-2.png ] && break; sleep 0.2; done
 [ -s kvcache-step-2.png ] || { echo "no picture of step 2; there are: $(ls)"; exit 1; }
 key t                    # light, to be kept
 sleep 1
 cp Xvfb_screen0 screen.xwd  # what is on the screen: drawn by OpenGL
 key ctrl+q || true  # the window may be gone before the keys are released
-for _ in $(seq 50); do kill -0 $program 2>/dev/null || break; sleep 0.2; done
+for _ in $(seq 200); do kill -0 $program 2>/dev/null || break; sleep 0.2; done
 if kill -0 $program 2>/dev/null; then echo "it did not leave"; exit 1; fi
 trap - EXIT
 wait $program

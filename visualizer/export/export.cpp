@@ -31,12 +31,18 @@ int step_of_token(const Timeline& timeline, int token, int otherwise) {
   return timeline.step_of(token - 1);
 }
 
+/// Errors: a panel could not be drawn. In the window its sentence stands in its place, and is marked; a file with the
+/// sentence in it is not what was asked for.
 Image picture_at(Headless& window, View& view, int step, const std::string& panel) {
   view.step = step;
   view.is_opening = false;
   view.playing = false;
   view.presented = panel.empty() ? -1 : panel_index(panel);
+  view.record_marks = true;
   window.settle();
+  for (const Panel& drawn : panels)
+    check(view.marks.count(std::string("wrong-") + drawn.name) == 0, "step ", step, ": the panel \"", drawn.title,
+          "\" cannot be drawn, so no picture is written; open the window without --export to read why");
   return window.picture();
 }
 
