@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   const std::vector<int> prompt = tokenizer.encode("To be, or not to be");
   const int tokens = 40;
 
-  kvcache::TimelineAbout about{.model = "tiny", .config = model.config, .cache = "every 4th, and the newest 8"};
+  kvcache::TimelineAbout about;  // what the file will say of the run
+  about.model = "tiny", about.config = model.config, about.cache = "every 4th, and the newest 8";
   about.prompt = prompt, about.tokens = tokens;
   for (const int id : prompt) about.spelling[id] = tokenizer.bytes_of(id);
   kvcache::Timeline timeline(about);
