@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need (Debian's packages), builds everything with g++ and assertions, and runs all tests.
-#   --sanitized   then also with clang and the address and undefined-behaviour sanitizers; and nvcc compiles the GPU's path
+#   --sanitized   then each header alone; all with clang and the address and undefined-behaviour sanitizers; and nvcc
+#                 compiles the GPU's path
 #   --all         then also what takes long: planted faults, fuzzing
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,10 +25,13 @@ build_and_test() {
   cmake --preset "$1" >/dev/null
   cmake --build --preset "$1"
   echo "== $1: test"
-  OMP_NUM_THREADS=2 ctest --preset "$1" -j2
+  OMP_NUM_THREADS=2 ctest --preset "$1" -j2 -LE slow
 }
 build_and_test dev
-if [ $sanitized = yes ]; then build_and_test sanitize; fi
+if [ $sanitized = yes ]; then
+  ctest --preset dev -L slow
+  build_and_test sanitize
+fi
 
 # The GPU's path ran above on the CPU: kernels in every order of threads, looked at for races, and as PTX, and with
 # --sanitized under sanitizers. nvcc compiles it too, where it is; a device runs it, where there is one.
