@@ -323,7 +323,8 @@ Line time_line(const Scene& scene) {
   const auto milliseconds = [](double ms) { return fmt::format("{:.{}f} ms", ms, std::min(3, decimals_for(ms))); };
   return {0,
           repeats > 1 ? fmt::format("time, median of {}", repeats) : "time, measured once",
-          {milliseconds(with), milliseconds(without), ratio_of(with, without)}};
+          {milliseconds(with), milliseconds(without),
+           scene.comparison.repeats_agree() ? ratio_of(with, without) : "?"}};  // why: the panel of times says it
 }
 
 std::vector<Line> lines_of(const Scene& scene, const Side& with, const Side& without) {
