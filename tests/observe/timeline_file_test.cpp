@@ -529,6 +529,7 @@ TEST_CASE("the comparison comes back too, and one that contradicts itself is ref
       compared.with.seconds[1] = 0.1 / (step + 1.0), compared.without.multiplications[2] = 1000 + step;
       comparison.add(compared);
     }
+  comparison.set_share_waited(0.375);  // a run that was disturbed is so when it is opened again
   save_run(timeline, comparison, folder.path() / "run.safetensors");
   const SavedRun loaded = load_run(folder.path() / "run.safetensors");
   REQUIRE(loaded.comparison.all().size() == comparison.all().size());
@@ -536,6 +537,8 @@ TEST_CASE("the comparison comes back too, and one that contradicts itself is ref
   CHECK(loaded.comparison.logit_differences() == comparison.logit_differences());
   CHECK(loaded.comparison.seconds(true, 1) == comparison.seconds(true, 1));
   CHECK(loaded.comparison.runs(false, 1)[1].multiplications[2] == 1001);
+  CHECK(loaded.comparison.share_waited() == 0.375);
+  CHECK(loaded.comparison.disturbed() == comparison.disturbed());
 
   Comparison wrong;
   ComparedStep step{};
@@ -557,4 +560,7 @@ TEST_CASE("the comparison comes back too, and one that contradicts itself is ref
   step.token_without = 1 << 30;
   wrong.add(step);
   CHECK(complaint().find("the token chosen without") != std::string::npos);
+  wrong = {};
+  wrong.set_share_waited(1.5);
+  CHECK(complaint().find("'share_waited' is 1.5, but must be from 0 to 1") != std::string::npos);
 }

@@ -2,6 +2,7 @@
 // repeats of the same work disagree.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -29,7 +30,7 @@ class DisturbanceWatch {
   /// Of the time since this object was made, by the thread that made it: which share it waited for a processor.
   double share_waited() const {
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    return seconds > 0 ? (seconds_waited_for_a_processor() - waited_) / seconds : 0;
+    return seconds > 0 ? std::clamp((seconds_waited_for_a_processor() - waited_) / seconds, 0.0, 1.0) : 0;
   }
 
  private:

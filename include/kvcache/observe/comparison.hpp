@@ -65,6 +65,7 @@ class Comparison {
   }
   /// Of the time, how much the comparing thread waited for a processor (see DisturbanceWatch).
   void set_share_waited(double share) { share_waited_ = share; }
+  double share_waited() const { return share_waited_; }
   /// Why the times are not those of this program alone; empty: nothing speaks against them.
   std::string disturbed() const {
     if (repeats_.empty()) return "";

@@ -111,9 +111,8 @@ inline void read_tensors(const Safetensors& file, const ModelConfig& config, std
                [&](const std::string& name, const auto& shape, std::size_t heads, const auto& numbers,
                    const auto& part) { hand_out(find(name, shape), steps, heads, numbers, part); });
   const std::size_t tensors = file.tensors().size() + file.unread().size();
-  check(known == tensors, file.path(), " has ", tensors, " tensors, but only ", known,
-        " belong to a timeline of ", config.layers, " layers, ", layers.size(),
-        " of them recorded; the file is broken");
+  check(known == tensors, file.path(), " has ", tensors, " tensors, but only ", known, " belong to a timeline of ",
+        config.layers, " layers, ", layers.size(), " of them recorded; the file is broken");
 }
 
 }  // namespace detail
@@ -140,6 +139,7 @@ inline void save_run(const Timeline& timeline, const Comparison& comparison, con
   nlohmann::json text{{"about", detail::json_from(about)}, {"steps", nlohmann::json::array()}};
   for (const StepRecord& step : steps) text["steps"].push_back(detail::json_from(step));
   text["comparison"] = detail::json_from(comparison.all());
+  text["share_waited"] = comparison.share_waited();
   write_safetensors(path, tensors,
                     {{"format", detail::timeline_format},
                      {"version", detail::timeline_version},
@@ -163,6 +163,11 @@ inline SavedRun load_run(const std::filesystem::path& path) {
   auto steps = detail::value_from<std::vector<StepRecord>>(get_field(text, "steps", where), where + ": 'steps'");
   const auto compared =
       detail::value_from<std::vector<ComparedStep>>(get_field(text, "comparison", where), where + ": 'comparison'");
+  // What was recorded by the library alone has no comparison, and need not say this.
+  const double share_waited =
+      text.contains("share_waited") ? detail::value_from<double>(text["share_waited"], where + ": 'share_waited'") : 0;
+  check(share_waited >= 0 && share_waited <= 1, where, ": 'share_waited' is ", share_waited,
+        ", but must be from 0 to 1");
   detail::check_timeline(about, steps, file.path());
   detail::check_compared(compared, int(steps.size()), about.config.vocab, file.path());
   detail::read_tensors(file, about.config, steps);
@@ -170,6 +175,7 @@ inline SavedRun load_run(const std::filesystem::path& path) {
   SavedRun run{Timeline(std::move(about)), {}};
   for (StepRecord& step : steps) run.timeline.add(std::move(step));
   for (const ComparedStep& step : compared) run.comparison.add(step);
+  run.comparison.set_share_waited(share_waited);
   return run;
 }
 inline Timeline load_timeline(const std::filesystem::path& path) { return load_run(path).timeline; }
