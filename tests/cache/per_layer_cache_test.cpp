@@ -70,7 +70,8 @@ TEST_CASE("all layers go back, or none") {
        {std::pair{"layers:0=growing;1=window:sinks=1,recent=4", "this cache has forgotten"},
         {"layers:0=growing;1=growing:format=kivi,group=4,residual=4", "are packed for good"},
         {"layers:0=paged:page=4;1=paged:format=kivi,group=4,residual=4", "are packed for good"}}) {
-    CAPTURE(std::string(spec));
+    const std::string named = spec;  // clang captures no bindings
+    CAPTURE(named);
     auto cache = make_cache(spec, {2, 1, 32}, 40);
     for (int p = 0; p < 20; ++p)
       for (int l = 0; l < 2; ++l) cache.append(l, p, in(row), in(row));

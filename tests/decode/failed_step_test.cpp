@@ -30,7 +30,8 @@ TEST_CASE("a cache that runs full in the midst of a step says so, each time it i
         {"layers:0=growing;rest=preallocated", "token 7 does not fit in 6 slots"},
         {"layers:0=offloaded:block=2,recent=1;rest=paged:page=2,pages=3", "1 more pages of 2 tokens are needed"},
         {"preallocated", "token 7 does not fit in 6 slots"}}) {
-    CAPTURE(std::string(spec));
+    const std::string named = spec;  // clang captures no bindings
+    CAPTURE(named);
     auto cache = make_cache(spec, shape, 6);
     Decoding decoding(transformer, cache, prompt, {.tokens = 10});
     for (int i = 0; i < 3; ++i) decoding.next();
@@ -48,7 +49,8 @@ TEST_CASE("after a step that somebody stopped, the text goes on as if it had not
   const std::vector<int> prompt{1, 2, 3, 4, 5, 6, 7, 8, 9};
   for (const char* spec : {"growing", "paged:page=4", "offloaded:block=2,recent=1", "window:sinks=1,recent=4",
                            "growing:format=kivi,group=2,residual=1", "heavy-hitter:budget=6,recent=3"}) {
-    CAPTURE(std::string(spec));
+    const std::string named = spec;  // clang captures no bindings
+    CAPTURE(named);
     auto whole = make_cache(spec, shape, 30);
     const std::vector<int> expected = generate(transformer, whole, prompt, {.tokens = 6});
     auto cache = make_cache(spec, shape, 30);
