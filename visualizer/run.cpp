@@ -107,9 +107,10 @@ void compare(const Choice& choice, const LoadedModel& loaded, std::vector<int> t
       }
       const ComparedStep step = compared.next();
       ++done;
+      const double share_waited = watch.share_waited();  // reads a file: not while the window waits for the channel
       hand_over(channel, [&](Handed& handed) {
         handed.compared.push_back(step);
-        handed.share_waited = watch.share_waited();
+        handed.share_waited = share_waited;
         handed.progress = {"timing with and without the cache", done, compared.total_steps()};
       });
     }
