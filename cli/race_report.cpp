@@ -142,11 +142,9 @@ void print_table(const std::vector<Race>& races, const std::vector<int>& tokens)
         const auto sum = [&](const Run& r) {
           return double(n) / tokens_per_second(r.median_step_seconds(), 0, std::size_t(n));
         };
-        if (race.ratio(race.runs[run]))
-          fmt::print(" {:>8.2f}", sum(race.runs[0]) / sum(race.runs[run]));
-        else
-          fmt::print(" {:>8}", "?");
-        all_known = all_known && race.ratio(race.runs[run]).has_value();
+        const bool is_known = race.ratio(race.runs[run]).has_value();
+        fmt::print(" {:>8}", is_known ? fmt::format("{:.2f}", sum(race.runs[0]) / sum(race.runs[run])) : "?");
+        all_known = all_known && is_known;
         if (disturbed.empty()) disturbed = race.disturbed();
       }
       fmt::print("\n");
