@@ -49,7 +49,7 @@ inline void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t ol
 }
 
 /// While it lives, Eigen starts no threads of its own here: a program built with -fopenmp would have it do so.
-class [[maybe_unused]] OneThreadOfEigen {
+class OneThreadOfEigen {
  public:
 #ifdef _OPENMP
   OneThreadOfEigen() { omp_set_num_threads(1); }
@@ -109,7 +109,7 @@ class ThreadTeam {
     calls_.fetch_add(1);
     calls_.notify_all();
     {
-      const OneThreadOfEigen here;
+      [[maybe_unused]] const OneThreadOfEigen here;
       while (take_job(0)) {
       }
     }
@@ -160,7 +160,7 @@ class ThreadTeam {
   }
 
   void live(int thread) {
-    const OneThreadOfEigen here;
+    [[maybe_unused]] const OneThreadOfEigen here;
     for (;;) {
       const std::uint32_t seen = calls_.load(std::memory_order_acquire);
       while (take_job(thread)) {
