@@ -7,6 +7,8 @@ kvcache::Model<float> trained_model(const char* name) {
   return kvcache::load_model<float>(std::filesystem::path(KVCACHE_MODELS) / name);
 }
 
+int alignment_on_cpu() { return EIGEN_DEFAULT_ALIGN_BYTES; }
+
 std::size_t row_bytes_on_cpu(const char* format, int head_dim) {
   return kvcache::find_row_format(format).row_bytes(head_dim);
 }

@@ -31,6 +31,10 @@ std::vector<double> product(const std::vector<float>& weight, const std::vector<
 
 }  // namespace
 
+TEST_CASE("files of both languages agree on what Eigen aligns its memory to, for matrices pass between them") {
+  CHECK(EIGEN_DEFAULT_ALIGN_BYTES == alignment_on_cpu());
+}
+
 TEST_CASE("products of one token and of many are the textbook's, in f32 and f16 weights, added or not") {
   Random random(1);
   struct Sizes {
