@@ -30,7 +30,7 @@ void print_times(const Race& race) {
     const std::string of = fmt::format("({} / {})", title(race, race.runs[0]), title(race, race.runs[i]));
     if (const std::optional<double> ratio = race.ratio(race.runs[i]))
       fmt::print("ratio: {:.2f}  {}{}\n", *ratio, of,
-                 *ratio < 1.05 && race.runs[i].cached() ? "  - here the cache is no faster" : "");
+                 *ratio < 1.05 && race.runs[i].cached() && !race.runs[0].cached() ? "  - here the cache is no faster" : "");
     else
       fmt::print("ratio: not known  {}, for the repeats disagree\n", of);
   }

@@ -34,10 +34,10 @@ Pass run(Matrix x, int spoiled_layer = -1, int spoiled_token = 0) {
   return pass;
 }
 
-/// The tokens whose rows differ, as "1 2 . . .".
+/// The tokens whose rows differ, counted from 0, as "0 1 . . .".
 std::string differing(const Matrix& a, const Matrix& b) {
   std::string list;
-  for (int t = 0; t < tokens; ++t) list += a.row(t) == b.row(t) ? " ." : " " + std::to_string(t + 1);
+  for (int t = 0; t < tokens; ++t) list += a.row(t) == b.row(t) ? " ." : " " + std::to_string(t);
   return list;
 }
 
@@ -45,7 +45,7 @@ int main() {
   const Matrix text = random_matrix(tokens, 100);
   const Pass truth = run(text);
   const auto show = [&](int token, const Pass& pass) {
-    std::printf("%6d    %s       %s       %s\n", token + 1, differing(pass.keys[0], truth.keys[0]).c_str(),
+    std::printf("%6d    %s       %s       %s\n", token, differing(pass.keys[0], truth.keys[0]).c_str(),
                 differing(pass.keys[1], truth.keys[1]).c_str(), differing(pass.output, truth.output).c_str());
   };
   const char* columns = "changed    keys, layer 0     keys, layer 1     output\n";

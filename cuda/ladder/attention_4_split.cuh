@@ -1,5 +1,5 @@
-// Rung 4: the text is split, and the parts are merged by a second kernel: 8 kv heads are 8 blocks, but 33 parts of each
-// are 264, enough for every multiprocessor. From here on the rungs are the library's own kernels, attend_split and
+// Rung 4: the text is split, and the parts are merged by a second kernel: 8 kv heads are 8 blocks, but 66 parts of each
+// are 528, four for each of 132 multiprocessors. From here on the rungs are the library's own kernels, attend_split and
 // merge_splits, which also read four numbers at a time.
 #pragma once
 
@@ -21,7 +21,10 @@ class SplitAttention {
   std::size_t row_bytes() const { return kvcache::cuda::row_bytes(format_, head_dim); }
 
   /// The parts that the library makes of a text, as DeviceAttention's default does.
-  static double splits(const AttentionSize& s) { return std::clamp(264 / s.kv_heads, 1, (s.rows + 63) / 64); }
+  static double splits(const AttentionSize& s) { 
+    using namespace kvcache::cuda;
+    return std::clamp(attention_blocks() / s.kv_heads, 1, int(pieces(s.rows, part_rows)));
+  }
   static Cost cost(const AttentionSize& s, double row_bytes) {
     using namespace kvcache::cuda;
     const double blocks = splits(s) * s.kv_heads * pieces(s.shared_by(), 4);

@@ -26,8 +26,9 @@ struct AttentionInt8 {
     Stream stream;
     for (int head = 0; head < p.size.kv_heads; ++head)  // write_rows takes rows token by token; here they lie by heads
       stream.launch(kvcache::cuda::write_rows<kvcache::cuda::Int8Row>, dim3(unsigned(p.size.rows)), dim3(32), 0,
-                    rows.data() + std::size_t(head) * std::size_t(p.size.rows) * head_dim, head_dim, head_dim, 0,
-                    head_bytes, side.data() + std::size_t(head) * head_bytes);
+                    kvcache::cuda::Side{rows.data() + std::size_t(head) * std::size_t(p.size.rows) * head_dim, head_dim,
+                                        side.data() + std::size_t(head) * head_bytes},
+                    kvcache::cuda::Side{}, head_dim, 0, head_bytes);
     stream.finish();
     return side;
   }

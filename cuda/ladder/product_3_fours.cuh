@@ -1,5 +1,5 @@
 // Rung 3: four weights in one load. A quarter of the instructions ask for the same bytes, and four times as many are on
-// the way at once. This is the library's own kernel, multiply_vector.
+// the way at once. This is the library's own kernel, multiply_few, which also asks for eight before it uses one.
 #pragma once
 
 #include "product.cuh"

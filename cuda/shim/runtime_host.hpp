@@ -159,7 +159,7 @@ struct cudaDeviceProp {
   char name[256];
   int multiProcessorCount;
 };
-enum cudaDeviceAttr { cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth };
+enum cudaDeviceAttr { cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth, cudaDevAttrMultiProcessorCount };
 inline cudaError_t cudaGetDeviceCount(int* count) {
   *count = simt::config().devices;
   return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
@@ -169,8 +169,8 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
   p->multiProcessorCount = 1;
   return cudaSuccess;
 }
-inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
-  *value = 0;
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  *value = attribute == cudaDevAttrMultiProcessorCount ? 132 : 0;  // work is cut as for an H100; a clock it has not
   return cudaSuccess;
 }
 inline cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* all_bytes) {

@@ -40,7 +40,7 @@ TEST_CASE("products of one token and of many are the textbook's, in f32 and f16 
   struct Sizes {
     int tokens, outputs, inputs;
   };
-  for (const Sizes& sizes : {Sizes{1, 9, 20}, {1, 130, 260}, {2, 5, 4}, {70, 66, 36}}) {
+  for (const Sizes& sizes : {Sizes{1, 9, 20}, {1, 130, 260}, {2, 5, 4}, {13, 30, 1100}, {70, 66, 36}}) {
     const int tokens = sizes.tokens, outputs = sizes.outputs, inputs = sizes.inputs;
     CAPTURE(tokens);
     auto weight = random_floats(std::size_t(outputs * inputs), random),
@@ -78,7 +78,7 @@ TEST_CASE("products of one token and of many are the textbook's, in f32 and f16 
         auto y_there = on_device(before);
         project(Product<float>{weight_there.data(), adds ? nullptr : bias_there.data(), x_there.data(), y_there.data(),
                                outputs, inputs, tokens, adds},
-                stream, /*at_once*/ tokens == 2 ? 1 : 23);
+                stream, /*at_once*/ tokens == 70 ? 23 : 1);
         stream.finish();
         CHECK(on_host(y_there) == y);
       }
@@ -209,12 +209,20 @@ TEST_CASE("rows are written byte for byte as the CPU writes them, to their slots
     const auto written = in_each_order([&] {
       Stream stream;
       const auto from = on_device(rows);
-      auto side = on_device(before);
-      stream.launch(write_rows<Row>, dim3(tokens, kv_heads), dim3(32), 0, from.data(), stride, dim, first_slot,
-                    head_bytes, side.data());
+      auto keys = on_device(before), values = on_device(before);
+      stream.launch(write_rows<Row>, dim3(tokens, kv_heads, 2), dim3(32), 0, Side{from.data(), stride, keys.data()},
+                    Side{from.data(), 0, values.data()}, dim, first_slot, head_bytes);
       stream.finish();
-      return on_host(side);
+      auto both = on_host(keys);
+      for (const unsigned char byte : on_host(values)) both.push_back(byte);
+      return both;
     });
+    // Keys are the rows, each where it belongs; values, with a stride of 0, are the first token's rows three times.
+    for (int t = 0; t < tokens; ++t)
+      for (int h = 0; h < kv_heads; ++h)
+        pack_row_on_cpu(same, rows.data() + h * dim, dim,
+                        before.data() + std::size_t(h) * head_bytes + std::size_t(first_slot + t) * row_bytes);
+    expected.insert(expected.end(), before.begin(), before.end());
     CHECK(written == expected);
   };
   write(F32Row{}, "f32");
@@ -233,8 +241,8 @@ TEST_CASE("a row of int8 that holds no number reads as none: broken weights show
         Stream stream;
         const auto from = on_device(numbers);
         DeviceMemory<unsigned char> side(2 * Int8Row::row_bytes(dim));
-        stream.launch(write_rows<Int8Row>, dim3(2, 1), dim3(32), 0, from.data(), dim, dim, 0, Int8Row::row_bytes(dim),
-                      side.data());
+        stream.launch(write_rows<Int8Row>, dim3(2, 1), dim3(32), 0, Side{from.data(), dim, side.data()}, Side{}, dim, 0,
+                      Int8Row::row_bytes(dim));
         stream.finish();
         return on_host(side);
       });

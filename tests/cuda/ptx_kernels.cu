@@ -20,8 +20,10 @@ template __global__ void merge_splits<128>(const float*, const float*, int, int,
 
 #define OF_WEIGHT(Weight)                                                                                   \
   template __global__ void embed_tokens<Weight>(const int*, const Weight*, const float*, int, int, float*); \
-  template __global__ void multiply_vector<Weight>(Product<Weight>);                                        \
-  template __global__ void multiply_tiles<Weight>(Product<Weight>);
+  template __global__ void multiply_few<Weight, 1>(Product<Weight>);                                        \
+  template __global__ void multiply_few<Weight, 4>(Product<Weight>);                                        \
+  template __global__ void multiply_tiles<Weight, 64, 64, 16>(Product<Weight>);                             \
+  template __global__ void multiply_tiles<Weight, 32, 32, 32>(Product<Weight>);
 OF_WEIGHT(float)
 OF_WEIGHT(__half)
 
@@ -34,7 +36,7 @@ OF_WEIGHT(__half)
   template __global__ void attend_tiles<Row, size>(const float*, const float*, int, Table, AttentionShape, int, int, \
                                                    float*);
 #define OF_ROW(Row)                                                                                   \
-  template __global__ void write_rows<Row>(const float*, int, int, int, std::size_t, unsigned char*); \
+  template __global__ void write_rows<Row>(Side, Side, int, int, std::size_t);                        \
   OF_SIZE(Row, 1) OF_SIZE(Row, 2) OF_SIZE(Row, 4) OF_SIZE(Row, 8)
 OF_ROW(F32Row)
 OF_ROW(F16Row)

@@ -112,7 +112,11 @@ Case product(int tokens) {
   const float *bias = c.memory.random(std::size_t(outputs)), *x = c.memory.random(std::size_t(tokens * inputs));
   float* y = c.memory.random(std::size_t(tokens * outputs));
   c.launch = [=](Stream& s) {
-    project(Product<Weight>{weight, bias, x, y, outputs, inputs, tokens, /*adds*/ true}, s);
+    const Product<Weight> product{weight, bias, x, y, outputs, inputs, tokens, /*adds*/ true};
+    if (tokens > 70)  // as for a product that is large enough
+      launch_tiles<Weight, 64, 64, 16>(product, s);
+    else
+      project(product, s);
   };
   return c;
 }
@@ -131,10 +135,13 @@ Case append() {
   Case c;
   const int heads = 2, slots = 6, dim = 172;
   const std::size_t row = Row::row_bytes(dim), head_bytes = slots * row;
-  const float* rows = c.memory.random(3 * 350, 2);
-  unsigned char* side = c.memory.hold(std::vector<unsigned char>(heads * head_bytes, 0xaa));
+  const auto side = [&](int stride) {
+    return Side{c.memory.random(std::size_t(3 * stride), 2), stride,
+                c.memory.hold(std::vector<unsigned char>(heads * head_bytes, 0xaa))};
+  };
+  const Side keys = side(350), values = side(344);
   c.launch = [=](Stream& s) {
-    s.launch(write_rows<Row>, dim3(3, heads), dim3(32), 0, rows, 350, dim, 2, head_bytes, side);
+    s.launch(write_rows<Row>, dim3(3, heads, 2), dim3(32), 0, keys, values, dim, 2, head_bytes);
   };
   return c;
 }
@@ -178,8 +185,8 @@ Table random_table(Memory& memory, int dim) {
   const auto side = [&] {
     const float* numbers = memory.random(std::size_t(heads * pages * page * dim));
     unsigned char* bytes = memory.hold(std::vector<unsigned char>(heads * head_bytes, 0));
-    Stream().launch(write_rows<Row>, dim3(pages * page, heads), dim3(32), 0, numbers, heads * dim, dim, 0, head_bytes,
-                    bytes);
+    Stream().launch(write_rows<Row>, dim3(pages * page, heads), dim3(32), 0, Side{numbers, heads * dim, bytes}, Side{},
+                    dim, 0, head_bytes);
     return bytes;
   };
   const unsigned char *keys = side(), *values = side();
@@ -243,7 +250,7 @@ std::vector<Case> all_cases() {
   cases.push_back(layer_norm());
   cases.push_back(embedding<float>());
   cases.push_back(embedding<__half>());
-  for (const int tokens : {1, 67}) cases.push_back(product<float>(tokens)), cases.push_back(product<__half>(tokens));
+  for (const int tokens : {1, 6, 67, 71}) cases.push_back(product<float>(tokens)), cases.push_back(product<__half>(tokens));
   cases.push_back(rope<false>());
   cases.push_back(rope<true>());
   cases.push_back(silu());

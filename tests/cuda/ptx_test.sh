@@ -9,7 +9,7 @@ mkdir -p "$folder"
 "$nvcc" -std=c++20 -ptx -fmad=false -arch=sm_80 -I"$include" -isystem "$eigen" \
   "$(dirname "$0")/ptx_kernels.cu" -o "$folder/kernels.ptx"
 cat "$include"/kvcache/cuda/kernels/*.cuh | tr '\n' ' ' |
-  grep -oP '__global__ void (__launch_bounds__\([^)]*\) +)?\K\w+' |
+  grep -oP '__global__ void (__launch_bounds__\(([^()]|\([^()]*\))*\) +)?\K\w+' |
   while read -r kernel; do
     grep -q "\.entry.*[0-9]${kernel}I" "$folder/kernels.ptx" ||
       { echo "$kernel is not in tests/cuda/ptx_kernels.cu; instantiate it there, and add a case to ptx_test.cpp"; exit 1; }

@@ -27,12 +27,19 @@ struct Queries {
   int tokens, first_position, stride;
 };
 
+/// A text is split into so many parts that all blocks are on the device at once, and leave none of it idle. But no part
+/// has fewer rows than part_rows.
+inline constexpr int part_rows = 64;
+inline int attention_blocks() {
+  int multiprocessors = 0;
+  check_cuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0), "asking for a device");
+  return resident_blocks(4) * multiprocessors;
+}
+
 /// Owns the work space of attention.
 class DeviceAttention {
  public:
-  /// A text is split into so many parts that the device has `blocks` blocks to run, but none gets less than part_rows
-  /// rows.
-  explicit DeviceAttention(int blocks = 264, int part_rows = 64) : blocks_(blocks), part_rows_(part_rows) {}
+  explicit DeviceAttention(int blocks = attention_blocks(), int part_rows = cuda::part_rows) : blocks_(blocks), part_rows_(part_rows) {}
 
   /// output [tokens, q_heads * head_dim], in device memory.
   void attend(const Queries& queries, const Table& table, AttentionShape shape, float* output, Stream& stream) {

@@ -48,12 +48,9 @@ class DeviceRows {
   void write(int first_slot, MatrixIn<float> keys, MatrixIn<float> values) {
     check_write("DeviceRows", shape_, slots_, first_slot, keys, values);
     for_format(options_.format, [&](auto format) {
-      const auto write_side = [&](const MatrixIn<float>& rows, DeviceMemory<unsigned char>& side) {
-        options_.stream->launch(write_rows<decltype(format)>, dim3(unsigned(rows.rows()), unsigned(shape_.kv_heads)),
-                                dim3(32), 0, rows.data(), int(rows.outerStride()), shape_.head_dim, first_slot,
-                                offset(1, 0), side.data());
-      };
-      write_side(keys, keys_), write_side(values, values_);
+      options_.stream->launch(write_rows<decltype(format)>, dim3(unsigned(keys.rows()), unsigned(shape_.kv_heads), 2),
+                              dim3(32), 0, side_of(keys, keys_), side_of(values, values_), shape_.head_dim, first_slot,
+                              offset(1, 0));
     });
   }
   void copy(int from, int to, int slots) {
@@ -91,6 +88,9 @@ class DeviceRows {
   std::size_t bytes_per_slot() const { return 2 * std::size_t(shape_.kv_heads) * row(); }
 
  private:
+  static Side side_of(const MatrixIn<float>& rows, DeviceMemory<unsigned char>& to) {
+    return {rows.data(), int(rows.outerStride()), to.data()};
+  }
   std::size_t row() const { return row_bytes(options_.format, shape_.head_dim); }
   std::size_t offset(int head, int slot) const {
     return (std::size_t(head) * std::size_t(slots_) + std::size_t(slot)) * row();

@@ -13,6 +13,7 @@ namespace kvcache::cuda {
 struct Four {
   float x, y, z, w;
 };
+__device__ inline float dot(const Four& a, const Four& b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
 __device__ inline Four four_floats(const float* from) {
   const float4 f = *reinterpret_cast<const float4*>(from);
   return {f.x, f.y, f.z, f.w};
@@ -22,12 +23,13 @@ __device__ inline Four four_halves(const __half* from) {
   return {__half2float(low.x), __half2float(low.y), __half2float(high.x), __half2float(high.y)};
 }
 
-/// Each format has its bytes, a Reader that gives four numbers from the d-th on (d a multiple of 4), and `write`, which
-/// all lanes of a warp call together.
+/// Each format has its bytes, a Reader, and `write`, which all lanes of a warp call together. A Reader gives four numbers
+/// from the d-th on (d a multiple of 4), in units of its `unit`: who adds many of them up multiplies the sum once.
 struct F32Row {
   static constexpr RowFormat format = RowFormat::f32;
   __host__ __device__ static constexpr std::size_t row_bytes(int head_dim) { return std::size_t(head_dim) * 4; }
   struct Reader {
+    static constexpr float unit = 1;
     const float* numbers;
     __device__ Reader(const unsigned char* row, int) : numbers(reinterpret_cast<const float*>(row)) {}
     __device__ Four four(int d) const { return four_floats(numbers + d); }
@@ -40,6 +42,7 @@ struct F16Row {
   static constexpr RowFormat format = RowFormat::f16;
   __host__ __device__ static constexpr std::size_t row_bytes(int head_dim) { return std::size_t(head_dim) * 2; }
   struct Reader {
+    static constexpr float unit = 1;
     const __half* numbers;
     __device__ Reader(const unsigned char* row, int) : numbers(reinterpret_cast<const __half*>(row)) {}
     __device__ Four four(int d) const { return four_halves(numbers + d); }
@@ -54,12 +57,12 @@ struct Int8Row {
   __host__ __device__ static constexpr std::size_t row_bytes(int head_dim) { return std::size_t(head_dim) + 4; }
   struct Reader {
     const unsigned* codes;  // four of them in each
-    float scale;
+    float unit;
     __device__ Reader(const unsigned char* row, int head_dim)
-        : codes(reinterpret_cast<const unsigned*>(row)), scale(*reinterpret_cast<const float*>(row + head_dim)) {}
+        : codes(reinterpret_cast<const unsigned*>(row)), unit(*reinterpret_cast<const float*>(row + head_dim)) {}
     __device__ Four four(int d) const {
       const unsigned c = codes[d / 4];
-      const auto code = [&](int i) { return scale * static_cast<float>(static_cast<signed char>(c >> (8 * i))); };
+      const auto code = [&](int i) { return static_cast<float>(static_cast<signed char>(c >> (8 * i))); };
       return {code(0), code(1), code(2), code(3)};
     }
   };

@@ -21,14 +21,19 @@ inline std::size_t split_bytes(int group, int head_dim) {
   return sizeof(float) * std::size_t(2 * group * head_dim + teams * group * (head_dim + 2));
 }
 
+/// So many blocks of attend_split are to fit on a multiprocessor at once: while one waits for rows, another computes. The
+/// compiler then gives a thread no more registers than that leaves.
+constexpr int resident_blocks(int fours) { return fours <= 4 ? 4 : 2; }
+
 /// A block has one kv head and one part of the rows; team t of it rows t, t + teams, ... Each row is read once for up
 /// to `group` query heads that share it. `fours`: a lane holds so many times four numbers of a row: head_dim <= 32 *
 /// fours. queries, turned [q_heads, head_dim]; `turned` is for rows with a gap, and may be null if there are none.
 /// state [q_heads, splits, 2]: largest score and sum of weights; sums [q_heads, splits, head_dim].
 /// grid (splits, kv_heads, pieces of `group` query heads), dynamic shared memory split_bytes.
 template <class Row, int fours, int group>
-__global__ void __launch_bounds__(split_warps * 32) attend_split(const float* queries, const float* turned, Table table,
-                                                                 AttentionShape shape, float* state, float* sums) {
+__global__ void __launch_bounds__(split_warps * 32, resident_blocks(fours))
+    attend_split(const float* queries, const float* turned, Table table, AttentionShape shape, float* state,
+                 float* sums) {
   KVCACHE_DYNAMIC_SHARED(float, shared);
   const int dim = shape.head_dim, heads_of_kv = shape.q_heads / shape.kv_heads;
   const int kv_head = static_cast<int>(blockIdx.y), me = static_cast<int>(threadIdx.x);
@@ -75,18 +80,19 @@ __global__ void __launch_bounds__(split_warps * 32) attend_split(const float* qu
       KVCACHE_UNROLL
       for (int f = 0; f < fours; ++f) {
         const int d = (f * team + in_team) * 4;
-        if (d < dim) score += q[d] * keys[f].x + q[d + 1] * keys[f].y + q[d + 2] * keys[f].z + q[d + 3] * keys[f].w;
+        if (d < dim) score += dot(four_floats(q + d), keys[f]);
       }
-      score = sum_of_lanes(score, team);
+      score = sum_of_lanes(score, team) * key.unit;
       if (!has_row) continue;
       const float now = fmaxf(largest[g], score), rescale = __expf(largest[g] - now), weight = __expf(score - now);
       weights[g] = weights[g] * rescale + weight;
+      const float share = weight * value.unit;
       KVCACHE_UNROLL
       for (int f = 0; f < fours; ++f) {
-        output[g][4 * f] = output[g][4 * f] * rescale + weight * values[f].x;
-        output[g][4 * f + 1] = output[g][4 * f + 1] * rescale + weight * values[f].y;
-        output[g][4 * f + 2] = output[g][4 * f + 2] * rescale + weight * values[f].z;
-        output[g][4 * f + 3] = output[g][4 * f + 3] * rescale + weight * values[f].w;
+        output[g][4 * f] = output[g][4 * f] * rescale + share * values[f].x;
+        output[g][4 * f + 1] = output[g][4 * f + 1] * rescale + share * values[f].y;
+        output[g][4 * f + 2] = output[g][4 * f + 2] * rescale + share * values[f].z;
+        output[g][4 * f + 3] = output[g][4 * f + 3] * rescale + share * values[f].w;
       }
       largest[g] = now;
     }

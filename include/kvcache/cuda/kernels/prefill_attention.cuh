@@ -55,11 +55,12 @@ __global__ void __launch_bounds__(tile_queries * 32)
       const int r = i / (dim / 4), d = i % (dim / 4) * 4;
       const std::size_t at = static_cast<std::size_t>(kv_head) * table.storage.head_bytes +
                              static_cast<std::size_t>(places[r].slot) * table.storage.row_bytes;
-      const Four k = typename Row::Reader(table.storage.keys + at, dim).four(d),
-                 v = typename Row::Reader(table.storage.values + at, dim).four(d);
+      const typename Row::Reader key_row(table.storage.keys + at, dim), value_row(table.storage.values + at, dim);
+      const Four k = key_row.four(d), v = value_row.four(d);
       float *key = keys + r * (dim + 1) + d, *value = values + r * (dim + 1) + d;
-      key[0] = k.x, key[1] = k.y, key[2] = k.z, key[3] = k.w;
-      value[0] = v.x, value[1] = v.y, value[2] = v.z, value[3] = v.w;
+      const float key_unit = key_row.unit, value_unit = value_row.unit;
+      key[0] = k.x * key_unit, key[1] = k.y * key_unit, key[2] = k.z * key_unit, key[3] = k.w * key_unit;
+      value[0] = v.x * value_unit, value[1] = v.y * value_unit, value[2] = v.z * value_unit, value[3] = v.w * value_unit;
     }
     __syncthreads();
     float score = -INFINITY;
