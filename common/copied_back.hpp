@@ -38,8 +38,8 @@ struct CopiedBlock : cuda::DeviceBlock {
     return bytes;
   }
   detail::PackedRun run(const std::vector<std::byte>& bytes) const {
-    const RowFormat& format = storage.format == cuda::RowFormat::f32   ? row_formats::f32
-                              : storage.format == cuda::RowFormat::f16 ? row_formats::f16
+    const RowFormat& format = storage.format == cuda::DeviceFormat::f32   ? row_formats::f32
+                              : storage.format == cuda::DeviceFormat::f16 ? row_formats::f16
                                                                        : row_formats::int8;
     return {bytes.data(), &format, int(bytes.size() / storage.row_bytes), head_dim};
   }

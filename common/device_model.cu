@@ -1,6 +1,7 @@
 #include "common/device_model.hpp"
 #include "kvcache/cache/cache_spec.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
+#include "kvcache/cache/evicting_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
 #include "kvcache/cuda/offloaded_cache.cuh"
@@ -10,9 +11,9 @@ namespace kvcache {
 
 namespace {
 
-cuda::RowFormat format_of(CacheSpec& spec) {
+cuda::DeviceFormat format_of(CacheSpec& spec) {
   const std::string format = spec.word("format", "f32", {"f32", "f16", "int8"});
-  return format == "f32" ? cuda::RowFormat::f32 : format == "f16" ? cuda::RowFormat::f16 : cuda::RowFormat::int8;
+  return format == "f32" ? cuda::DeviceFormat::f32 : format == "f16" ? cuda::DeviceFormat::f16 : cuda::DeviceFormat::int8;
 }
 
 template <class Weight>
@@ -49,6 +50,12 @@ class OnDevice final : public DeviceModel {
       const auto [page, pages] = pages_of(spec, capacity);
       return finished(PagedCache<Rows, Watch>(std::make_shared<PagePool<Rows>>(shape, pages, page, options), watch));
     }
+    if (spec.policy() == "random") {
+      EvictionOptions eviction;
+      eviction.budget = spec.number("budget", eviction.budget, 2);
+      eviction.recent = spec.number("recent", std::max(1, eviction.budget / 2), 1);
+      return finished(RandomCache<Rows, Watch>(shape, eviction, options, watch));
+    }
     if (spec.policy() == "offloaded") {
       cuda::DeviceOffload offload;
       offload.block = spec.number("block", offload.block, 1);
@@ -56,7 +63,7 @@ class OnDevice final : public DeviceModel {
       return finished(cuda::DeviceOffloadedCache<Watch>(shape, offload, options, watch));
     }
     fail("cache \"", spec.policy(), "\" is not there on a device; take growing, preallocated, concatenating, window, ",
-         "paged or offloaded, or leave --device out");
+         "paged, random or offloaded, or leave --device out");
   }
 
  private:

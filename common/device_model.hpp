@@ -44,7 +44,7 @@ class DeviceModel {
     return step(lent, tokens);
   }
   virtual const Work& work() const = 0;
-  /// As kvcache::make_cache, for what a device has: growing, preallocated, concatenating, window, paged and offloaded
+  /// As kvcache::make_cache, for what a device has: growing, preallocated, concatenating, window, paged, random and offloaded
   /// (to the host's memory), in f32, f16 or int8. Errors: other policies and formats.
   virtual DeviceCache make_cache(std::string_view text, int capacity, MaybeObserver watch = {}) = 0;
   /// Bytes of device memory, such as rows of a cache, to the host, once they are written.

@@ -81,6 +81,7 @@ class Trial {
         {5, &Trial::cleared_is_new},
         {8, &Trial::any_chunking},
         {9, &Trial::rewinding},
+        {14, &Trial::preparing},
         {12, &Trial::saving}};
     for (const auto& [law, test] : attempts) {
       try {
@@ -110,8 +111,8 @@ class Trial {
     const Cache cache = make_();
     if (!allocations::counting()) skipped.push_back("law 4, for allocations cannot be counted in this build");
     if (!cache->can_rewind()) skipped.push_back("law 9, for the cache has no rewind()");
-    if (cache->can_rewind() && !policy_.rewinds) skipped.push_back("law 9, for Policy::rewinds is false");
     if (!cache->can_save()) skipped.push_back("law 12, for the cache has no save() and load()");
+    if (!cache->can_prepare()) skipped.push_back("law 14, for the cache has no prepare()");
     if (!policy_.rows_stand_alone) skipped.push_back("law 13, for Policy::rows_stand_alone is false");
     for (int l = 0; l < shape_.layers; ++l)
       if (const int limit = cache->chunk_limit(l); limit >= tokens_ && limit < kvcache::unlimited) {
@@ -219,7 +220,6 @@ class Trial {
     }
   }
   void look(const Rows& rows, int layer, int head, int newest, const Matrix<double>& output) {
-    const int dim = shape_.head_dim;
     const auto at = [&](int position) { return std::string(" at position ") + std::to_string(position); };
     if (std::none_of(rows.begin(), rows.end(), [&](const Row& row) { return row.position == newest; }))
       breach(1, "the token just appended is not visited: position ", newest, ", in layer ", layer, " by head ", head,
@@ -230,17 +230,20 @@ class Trial {
       if (row.position < 0 || row.position > newest)
         breach(2, "visited, but never appended: a row", at(row.position), " after ", newest + 1, " tokens");
       if (row.gap != policy_.gap(row.position, newest + 1)) breach(6, "position_gap is ", row.gap, at(row.position));
-      for (int d = 0; d < dim; ++d) {
-        const double key = a_.keys[std::size_t(layer)](row.position, head * dim + d),
-                     value = a_.values[std::size_t(layer)](row.position, head * dim + d);
-        const double read_key = row.key[std::size_t(d)], read_value = row.value[std::size_t(d)];
-        if (!(std::abs(read_key - key) <= policy_.row_tolerance &&
-              std::abs(read_value - value) <= policy_.row_tolerance))
-          breach(3, "written ", key, " and ", value, ", read ", read_key, " and ", read_value, at(row.position),
-                 ", layer ", layer, ", head ", head);
-      }
+      reads_as_written(3, row, a_, layer, head);
     }
     attends_as_reference(rows, layer, head, newest, output);
+  }
+  void reads_as_written(int law, const Row& row, const Text& text, int layer, int head, const char* when = "") {
+    for (int d = 0; d < shape_.head_dim; ++d) {
+      const double key = text.keys[std::size_t(layer)](row.position, head * shape_.head_dim + d),
+                   value = text.values[std::size_t(layer)](row.position, head * shape_.head_dim + d);
+      const double read_key = row.key[std::size_t(d)], read_value = row.value[std::size_t(d)];
+      if (!(std::abs(read_key - key) <= policy_.row_tolerance &&
+            std::abs(read_value - value) <= policy_.row_tolerance))
+        breach(law, "written ", key, " and ", value, ", read ", read_key, " and ", read_value, " at position ", row.position,
+               ", layer ", layer, ", head ", head, when);
+    }
   }
   /// Over the rows as they read back, so that the format's rounding is not asked for twice.
   void attends_as_reference(const Rows& rows, int layer, int head, int newest, const Matrix<double>& output) {
@@ -364,15 +367,25 @@ class Trial {
   }
 
   void rewinding() {
-    if (!make_()->can_rewind() || !policy_.rewinds) return;
+    if (!make_()->can_rewind()) return;
     for (const int n : {tokens_, tokens_ - 1, tokens_ / 2, 1, 0}) {
       const Cache cache = make_(), never = make_();
       feed(*cache, a_);
+      if (const int least = cache->least_rewind(); least < 0 || least > tokens_)
+        breach(9, "least_rewind() says ", least, " after ", tokens_, " tokens");
+      else if (n > 0 && n < least) {
+        refuses_to_rewind(*cache, n, least);
+        continue;
+      }
       cache->rewind(n);
       for (int l = 0; l < shape_.layers; ++l)
         if (cache->length(l) != n) breach(9, "after rewind(", n, "), length says ", cache->length(l));
       const Text mixed = a_.then(n, b_);
       feed(*never, mixed, 0, n);
+      if (!policy_.rows_stand_alone) {  // what was packed stays so, and would be whole in a text that never went on
+        goes_on_like_the_text(*cache, mixed, n);
+        continue;
+      }
       same_rows(9, *cache, read_all(*never), "after rewind");
       if (cache->memory().used_bytes != never->memory().used_bytes)
         breach(9, "after rewind(", n, "), ", cache->memory().used_bytes, " bytes are used instead of ",
@@ -380,6 +393,46 @@ class Trial {
       const Outputs expected = feed(*never, mixed, n, tokens_, {3}), got = feed(*cache, mixed, n, tokens_, {3});
       if (!(worst(got, expected) == 0)) breach(9, "after rewind(", n, "), attention over other tokens differs");
       same_rows(9, *cache, read_all(*never), "after rewind and other tokens");
+    }
+  }
+
+  void goes_on_like_the_text(Subject& cache, const Text& text, int n) {
+    feed(cache, text, n, tokens_, {1, 2});
+    for (int l = 0; l < shape_.layers; ++l)
+      for (int h = 0; h < shape_.kv_heads; ++h) {
+        const Rows rows = read(cache, l, h);
+        if (int(rows.size()) != tokens_) breach(9, "after rewind(", n, ") and other tokens, ", rows.size(), " are kept");
+        for (const Row& row : rows) reads_as_written(9, row, text, l, h, ", after rewind and other tokens");
+      }
+  }
+
+  void refuses_to_rewind(Subject& cache, int n, int least) {
+    const auto before = read_all(cache);
+    try {
+      cache.rewind(n);
+    } catch (const kvcache::Error&) {
+      for (int l = 0; l < shape_.layers; ++l)
+        if (cache.length(l) != tokens_) breach(9, "rewind(", n, ") was refused, but layer ", l, " has changed");
+      return same_rows(9, cache, before, "after a rewind that was refused");
+    }
+    breach(9, "rewind(", n, ") was taken, but least_rewind() says ", least);
+  }
+
+  void preparing() {
+    if (!make_()->can_prepare()) return;
+    for (const int n : {0, 1, tokens_ / 2}) {
+      const Cache cache = make_(), never = make_();
+      feed(*cache, a_, 0, n), feed(*never, a_, 0, n);
+      cache->prepare(tokens_ - n);
+      for (int l = 0; l < shape_.layers; ++l)
+        if (cache->length(l) != n) breach(14, "after ", n, " tokens and prepare(), length says ", cache->length(l));
+      same_rows(14, *cache, read_all(*never), "after prepare");
+      const std::size_t room = cache->memory().reserved_bytes;
+      const Outputs expected = feed(*never, a_, n, tokens_), got = feed(*cache, a_, n, tokens_);
+      if (!(worst(got, expected) == 0)) breach(14, "after prepare(), attention differs");
+      if (cache->memory().reserved_bytes != room)
+        breach(14, "prepare(", tokens_ - n, ") after ", n, " tokens reserved ", room, " bytes, but with these tokens ",
+               cache->memory().reserved_bytes, " are reserved");
     }
   }
 

@@ -18,13 +18,14 @@
 //  6  Attention over it equals the reference over the tokens that the policy says it kept.
 //  7  Two caches never see each other's rows; a clone (or fork) and its origin diverge freely.
 //  8  Any chunking of the appends leaves the same rows and the same attention.
-//  9  rewind(n) then append equals never having appended what was taken back. (Only if it can rewind.)
+//  9  rewind(n) then append equals never having appended what was taken back: for n = 0, and n of least_rewind() and
+//     more. Less is refused, and changes nothing. (Only if it can rewind.)
 // 10  for_each_block may be called by several threads at once.
 // 11  No two rows of a head lie in one slot, and every slot is one of the layer's slots().
 // 12  load(save()) reads back the same rows, and attention over what follows is the same, bit for bit; bytes that were
 //     cut off are refused and leave the cache empty. (Only if it can be saved.)
-//
 // 13  used_bytes are those of the rows visited. (Where rows stand alone: not in groups that are packed together.)
+// 14  After prepare(n) the cache holds what it held, and n more tokens take no more room. (Only if it can prepare.)
 //
 // One fault is one sentence: the trial ends at the first law that does not hold. Mend that, and run again. Laws that
 // cannot be tried on a cache, or were not, are said to be skipped.
@@ -64,7 +65,6 @@ struct Policy {
   double row_tolerance = 0;        // of a number read back; the numbers written lie in [-1, 1]
   double attention_tolerance = 0;  // over the rows as read back; 0: 1e-12 if attention computes in double, else 3e-6
   int tokens = 41;                 // in the made-up text; up to three caches hold it at once
-  bool rewinds = true;             // false: it has the function, but cannot go back in this text
   std::size_t row_bytes = 0;       // of a token's key and value, for one head; 0: plain numbers, as they are computed
   bool rows_stand_alone = true;    // false: rows are packed in groups, and have no size of their own
 };
@@ -114,6 +114,9 @@ struct Subject {
   virtual bool computes_in_double() const = 0;
   virtual int rows_visited(int layer, int head) const = 0;
   virtual bool can_rewind() const = 0;
+  virtual int least_rewind() const = 0;
+  virtual bool can_prepare() const = 0;
+  virtual void prepare(int tokens) = 0;
   virtual bool can_save() const = 0;
   virtual std::vector<std::byte> save() const = 0;
   virtual void load(std::span<const std::byte> saved) = 0;
@@ -146,6 +149,14 @@ class SubjectOf : public Subject {
   bool computes_in_double() const override { return sizeof(Scalar) == sizeof(double); }
   int rows_visited(int layer, int head) const override { return kvcache::kept_rows(cache_, layer, head); }
   bool can_rewind() const override { return kvcache::RewindableCache<Cache>; }
+  int least_rewind() const override {
+    if constexpr (kvcache::RewindableCache<Cache>) return cache_.least_rewind();
+    return 0;
+  }
+  bool can_prepare() const override { return kvcache::PreparableCache<Cache>; }
+  void prepare([[maybe_unused]] int tokens) override {
+    if constexpr (kvcache::PreparableCache<Cache>) cache_.prepare(tokens);
+  }
   bool can_save() const override { return kvcache::SavableCache<Cache>; }
   std::vector<std::byte> save() const override {
     kvcache::ByteWriter to;
@@ -159,8 +170,7 @@ class SubjectOf : public Subject {
   }
   std::unique_ptr<Subject> clone() const override { return std::make_unique<SubjectOf>(cache_.clone()); }
   std::unique_ptr<Subject> fork() override {
-    if constexpr (requires { cache_.can_fork(); })  // a cache chosen when the program runs
-      if (!cache_.can_fork()) return nullptr;
+    if (!kvcache::can_fork(cache_)) return nullptr;
     if constexpr (kvcache::ForkableCache<Cache>) return std::make_unique<SubjectOf>(cache_.fork());
     return nullptr;
   }

@@ -10,7 +10,7 @@ namespace ladder {
 /// What the library's attention reads: rows of any format, found by a table of runs.
 class SplitAttention {
  public:
-  explicit SplitAttention(kvcache::cuda::RowFormat format = kvcache::cuda::RowFormat::f32) : format_(format) {}
+  explicit SplitAttention(kvcache::cuda::DeviceFormat format = kvcache::cuda::DeviceFormat::f32) : format_(format) {}
   void run(AttentionProblem& p, const unsigned char* keys, const unsigned char* values, std::size_t head_bytes,
            const DeviceMemory<kvcache::cuda::Run>& runs, Stream& stream) {
     const kvcache::cuda::Table table{
@@ -34,7 +34,7 @@ class SplitAttention {
   }
 
  private:
-  kvcache::cuda::RowFormat format_;
+  kvcache::cuda::DeviceFormat format_;
   kvcache::cuda::DeviceAttention attention_;
 };
 

@@ -33,7 +33,7 @@ struct AttentionInt8 {
     return side;
   }
 
-  SplitAttention split{kvcache::cuda::RowFormat::int8};
+  SplitAttention split{kvcache::cuda::DeviceFormat::int8};
   DeviceMemory<unsigned char> keys, values;  // [kv_heads, rows, row_bytes]
   DeviceMemory<kvcache::cuda::Run> runs;
 };

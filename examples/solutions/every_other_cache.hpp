@@ -39,9 +39,7 @@ class EveryOtherCache {
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     if (length(layer) == 0) return;
-    Block block = at(layer).rows.block(kv_head, /*first slot*/ 0, kept(at(layer)), /*first position*/ 0);
-    block.positions.stored = at(layer).positions.data();
-    visit(block);
+    visit(at(layer).rows.block(kv_head, /*first slot*/ 0, kept(at(layer)), at(layer).positions.data()));
   }
   void clear() {
     for (Layer& layer : layers_) layer.length = 0;

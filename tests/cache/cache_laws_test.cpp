@@ -76,6 +76,9 @@ TEST_CASE("each law refuses the caches that break it") {
            {Fault::takes_no_chunk, 8, "chunk_limit is 0"},
            {Fault::rewind_keeps_rows, 9, "after rewind(40), length says 41"},
            {Fault::rewind_miscounts, 9, "after rewind(1), length says 2"},
+           {Fault::rewind_promises_less, 9, "rewind(20) was taken, but least_rewind() says 21"},
+           {Fault::prepare_forgets, 14, "after 1 tokens and prepare(), length says 0"},
+           {Fault::prepare_takes_nothing, 14, "prepare(41) after 0 tokens reserved 0 bytes, but with these tokens"},
            {Fault::one_reader_only, 10, "several threads at once"},
            {Fault::shares_slots, 11, "lie in slot 0"},
            {Fault::slots_beyond_room, 11, "but there are only"},
@@ -131,10 +134,11 @@ TEST_CASE("what cannot be tried, or was not, is said") {
     return skipped;
   };
   CHECK(skipped([] { return WrongCache(shape, Fault::none); }).empty());
-  CHECK(skipped([] { return WrongCache(shape, Fault::none); }, {.rewinds = false, .rows_stand_alone = false}) ==
-        Skipped{"law 9, for Policy::rewinds is false", "law 13, for Policy::rows_stand_alone is false"});
+  CHECK(skipped([] { return WrongCache(shape, Fault::none); }, {.rows_stand_alone = false}) ==
+        Skipped{"law 13, for Policy::rows_stand_alone is false"});
   CHECK(skipped([] { return StudentCache(shape, 100); }) ==
         Skipped{"law 9, for the cache has no rewind()", "law 12, for the cache has no save() and load()",
+                "law 14, for the cache has no prepare()",
                 "whatever happens after 100 tokens, for the text has 41: give Policy::tokens more"});
 }
 

@@ -87,5 +87,13 @@ TEST_CASE("a cache that forgot cannot go back, and says so") {
   auto cache = make_cache("window", shape, 1);
   CHECK(!cache.keeps_every_token());
   CHECK(make_cache("paged", shape, 1).keeps_every_token());
-  CHECK_THROWS_WITH_AS(cache.rewind(0), doctest::Contains("this cache has forgotten"), Error);
+  const Matrix<float> row = Matrix<float>::Ones(1, shape.row_size());
+  for (int p = 0; p < 3; ++p)
+    for (int l = 0; l < shape.layers; ++l) cache.append(l, p, in(row), in(row));
+  CHECK(cache.least_rewind() == 3);
+  CHECK_THROWS_WITH_AS(cache.rewind(2), doctest::Contains("this cache has forgotten"), Error);
+  cache.rewind(3);  // nothing is taken back
+  CHECK(cache.length(0) == 3);
+  cache.rewind(0);  // which is to clear
+  CHECK(cache.length(0) == 0);
 }

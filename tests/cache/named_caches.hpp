@@ -21,20 +21,18 @@ inline cache_laws::Policy rounding(double tolerance, std::size_t row_bytes) {
   return {.row_tolerance = tolerance, .row_bytes = row_bytes};
 }
 inline cache_laws::Policy in_groups(double tolerance) {
-  return {.row_tolerance = tolerance, .rewinds = false, .rows_stand_alone = false};
+  return {.row_tolerance = tolerance, .rows_stand_alone = false};
 }
 inline std::vector<Case> cases() {
   const auto window = [](int sinks, int recent, double tolerance = 0, std::size_t row_bytes = 0) {
     return cache_laws::Policy{.keeps = [=](int p, int length) { return p < sinks || p >= length - recent; },
                               .row_tolerance = tolerance,
-                              .rewinds = false,
                               .row_bytes = row_bytes};
   };
   const auto budget = [](double tolerance = 0, std::size_t row_bytes = 0) {
     return cache_laws::Policy{.keeps = [](int p, int length) { return p >= length - 4; },
                               .how_many = [](int length) { return std::min(length, 12); },
                               .row_tolerance = tolerance,
-                              .rewinds = false,
                               .row_bytes = row_bytes};
   };
   constexpr double int8 = 0.0041, int4 = 0.069, kivi = 0.07;

@@ -46,7 +46,7 @@ TEST_CASE("KIVI over pages keeps the laws, from one pool each or a shared one") 
     o.residual = residual;
     const auto pool = std::make_shared<PagePool<KiviGroups>>(shape, 60, 1, o);
     check_cache_laws([&] { return PagedKiviCache<>(pool); },
-                     {.row_tolerance = 0.07, .rewinds = false, .rows_stand_alone = false});
+                     {.row_tolerance = 0.07, .rows_stand_alone = false});
     CHECK(pool->free_pages() == 60);  // every page came back
   }
 }
@@ -93,7 +93,7 @@ TEST_CASE("too few pages are an error before anything changes; rewinding stops w
   const Matrix<float> row = Matrix<float>::Ones(1, shape.row_size());
   CHECK_THROWS_WITH_AS(cache.append(0, 15, in(row), in(row)), doctest::Contains("1 more pages"), Error);
   CHECK(cache.length(0) == 15);
-  CHECK_THROWS_WITH_AS(cache.rewind(7), doctest::Contains("the first 8 rows of layer 0 are packed for good"), Error);
+  CHECK_THROWS_WITH_AS(cache.rewind(7), doctest::Contains("the first 8 are forgotten or packed for good"), Error);
   cache.rewind(9);
   feed(cache, 9, 3);
   CHECK(cache.length(1) == 12);

@@ -67,9 +67,9 @@ TEST_CASE("parts that do not fit are refused with a sentence") {
 TEST_CASE("all layers go back, or none") {
   const Matrix<float> row = Matrix<float>::Ones(1, 32);
   for (const auto& [spec, sentence] :
-       {std::pair{"layers:0=growing;1=window:sinks=1,recent=4", "this cache has forgotten"},
-        {"layers:0=growing;1=growing:format=kivi,group=4,residual=4", "are packed for good"},
-        {"layers:0=paged:page=4;1=paged:format=kivi,group=4,residual=4", "are packed for good"}}) {
+       {std::pair{"layers:0=growing;1=window:sinks=1,recent=4", "the first 20 are forgotten or packed for good"},
+        {"layers:0=growing;1=growing:format=kivi,group=4,residual=4", "are forgotten or packed for good"},
+        {"layers:0=paged:page=4;1=paged:format=kivi,group=4,residual=4", "are forgotten or packed for good"}}) {
     const std::string named = spec;  // clang captures no bindings
     CAPTURE(named);
     auto cache = make_cache(spec, {2, 1, 32}, 40);

@@ -27,6 +27,9 @@ enum class Fault {
   takes_no_chunk,         // law 8
   rewind_keeps_rows,      // law 9
   rewind_miscounts,       // law 9
+  rewind_promises_less,   // law 9
+  prepare_forgets,        // law 14
+  prepare_takes_nothing,  // law 14
   one_reader_only,        // law 10
   shares_slots,           // law 11
   slots_beyond_room,      // law 11
@@ -154,6 +157,11 @@ class WrongCache {
     const int length = inner_->length(0);
     if (fault_ == Fault::load_loses_a_row && length > 0) inner_->rewind(length - 1);
   }
+  int least_rewind() const { return fault_ == Fault::rewind_promises_less ? length(0) / 2 + 1 : 0; }
+  void prepare(int tokens) {
+    if (fault_ == Fault::prepare_forgets) inner_->rewind(length(0) / 2);
+    if (fault_ != Fault::prepare_takes_nothing) inner_->prepare(tokens);
+  }
   void rewind(int length) {
     if (fault_ != Fault::rewind_keeps_rows) inner_->rewind(length + (fault_ == Fault::rewind_miscounts && length == 1));
   }
@@ -165,7 +173,8 @@ class WrongCache {
   bool cleared_ = false;
 };
 
-static_assert(kvcache::RewindableCache<WrongCache> && kvcache::SavableCache<WrongCache>);
+static_assert(kvcache::RewindableCache<WrongCache> && kvcache::SavableCache<WrongCache> &&
+              kvcache::PreparableCache<WrongCache>);
 
 /// A ring of the newest tokens that promises to take `promised` of them at any time, and believes itself: what a
 /// student writes first. The rows must notice, for a ring does not look.

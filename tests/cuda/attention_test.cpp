@@ -10,7 +10,7 @@ namespace {
 
 /// A table of pages from the last to the first, the text's last one not full, with what attention over it must give.
 struct Text {
-  Text(int kv_heads, int group, int dim, int rows, kvcache::cuda::RowFormat format = kvcache::cuda::RowFormat::f32,
+  Text(int kv_heads, int group, int dim, int rows, kvcache::cuda::DeviceFormat format = kvcache::cuda::DeviceFormat::f32,
        int page = 5)
       : kv_heads(kv_heads),
         group(group),
@@ -118,7 +118,7 @@ TEST_CASE("many queries: each sees its own row and those before, not one more") 
 
 TEST_CASE("packed rows are read as they were rounded") {
   for (const auto& [format, tolerance] :
-       {std::pair{kvcache::cuda::RowFormat::f16, 1e-3}, {kvcache::cuda::RowFormat::int8, 2e-2}})
+       {std::pair{kvcache::cuda::DeviceFormat::f16, 1e-3}, {kvcache::cuda::DeviceFormat::int8, 2e-2}})
     for (const int tokens : {1, 4}) {
       Text text(2, 3, 36, 45, format);
       const auto queries = random_floats(std::size_t(tokens * 6 * 36), text.random);

@@ -56,7 +56,7 @@ TEST_CASE("what a device has not is refused with a sentence") {
   CHECK_THROWS_WITH_AS(
       device->make_cache("heavy-hitter", 10),
       "cache \"heavy-hitter\" is not there on a device; take growing, preallocated, concatenating, window, "
-      "paged or offloaded, or leave --device out",
+      "paged, random or offloaded, or leave --device out",
       Error);
   CHECK_THROWS_WITH_AS(device->make_cache("growing:format=int4", 10), doctest::Contains("f32 or f16 or int8"), Error);
   CHECK_THROWS_WITH_AS(device->make_cache("growing:pages=3", 10), doctest::Contains("unknown"), Error);

@@ -5,6 +5,7 @@
 
 #include "allocations.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
+#include "kvcache/cache/evicting_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
 #include "kvcache/cuda/offloaded_cache.cuh"
@@ -14,7 +15,6 @@
 
 using namespace kvcache;
 using namespace kvcache::cuda;
-using DeviceFormat = kvcache::cuda::RowFormat;
 
 namespace {
 
@@ -81,6 +81,11 @@ TEST_CASE("every policy that places rows on the CPU places them on the device") 
       CHECK(largest_difference(paths.device, paths.host, SlidingWindowCache<DeviceRows>(shape, window, paths.options()),
                                SlidingWindowCache<>(shape, window), prompt, 40) < 1e-4);
     }
+    // Positions that the policy noted one by one: on the device, a run for each piece of neighbours.
+    const EvictionOptions eviction{.budget = 12, .recent = 4};
+    for (const int prompt : {1, 30})
+      CHECK(largest_difference(paths.device, paths.host, RandomCache<DeviceRows>(shape, eviction, paths.options()),
+                               RandomCache<>(shape, eviction), prompt, 40) < 1e-4);
     for (const int page : {1, 4})
       CHECK(largest_difference(
                 paths.device, paths.host,

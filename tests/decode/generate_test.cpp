@@ -221,6 +221,19 @@ TEST_CASE("writing ends after a stop token, which is written too") {
   CHECK(last);
 }
 
+TEST_CASE("whoever watches may end the writing, and the text can go on later") {
+  Setting s;
+  const auto whole = s.write({.tokens = 9});
+  s.cache.clear();
+  auto text = s.prompt;
+  const auto first = generate(s.transformer, s.cache, s.prompt, {.tokens = 9},
+                              [](const Step<double>& step) { return step.index < 3; });
+  CHECK(first == std::vector<int>(whole.begin(), whole.begin() + 4));  // the one that ended it is written
+  text.insert(text.end(), first.begin(), first.end());
+  const auto rest = generate(s.transformer, s.cache, text, {.tokens = 5});
+  CHECK(rest == std::vector<int>(whole.begin() + 4, whole.end()));
+}
+
 TEST_CASE("a decoding can be driven by hand, and says when it is done") {
   Setting s;
   Decoding decoding(s.transformer, s.cache, s.prompt, GenerateOptions{.tokens = 2});

@@ -1,6 +1,7 @@
 // Any policy behind one type, for programs that choose it when they run. Itself a KeyValueCache.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -67,10 +68,11 @@ class AnyCache {
   MemoryUse memory() const { return held().memory(); }
   void clear() { held().clear(); }
 
-  /// Errors: the policy cannot rewind.
+  /// Nothing, for a policy that never runs out of room.
+  void prepare(int tokens) { held().prepare(tokens); }
+  /// Errors: those of the policy; of one that cannot rewind, all but 0 and what least_rewind() says: its whole length.
   void rewind(int length) { held().rewind(length); }
-  /// Errors: what rewind would say. Nothing changes.
-  void check_rewind(int length) const { held().check_rewind(length); }
+  int least_rewind() const { return held().least_rewind(); }
   /// Errors: the policy, or its rows, cannot be saved.
   void save(ByteWriter& to) const { held().save(to); }
   void load(ByteReader& from) { held().load(from); }
@@ -82,7 +84,6 @@ class AnyCache {
   /// Errors: the policy shares nothing.
   AnyCache fork() const { return AnyCache(held().fork()); }
   std::vector<StoragePiece> pieces(int layer) const { return held().pieces(layer); }
-  /// True if every token stays until it is taken back; then the cache can rewind.
   bool keeps_every_token() const { return held().keeps_every_token(); }
 
  private:
@@ -99,8 +100,9 @@ class AnyCache {
     virtual void for_each_block(int layer, int kv_head, const BlockVisitor& visitor) const = 0;
     virtual MemoryUse memory() const = 0;
     virtual void clear() = 0;
+    virtual void prepare(int tokens) = 0;
     virtual void rewind(int length) = 0;
-    virtual void check_rewind(int length) const = 0;
+    virtual int least_rewind() const = 0;
     virtual void save(ByteWriter& to) const = 0;
     virtual void load(ByteReader& from) = 0;
     virtual bool learns() const = 0;
@@ -131,15 +133,20 @@ class AnyCache {
     void clear() override { cache.clear(); }
 
     // What not every policy can do.
-    void rewind(int length) override {
-      check_rewind(length);
-      if constexpr (RewindableCache<Cache>) cache.rewind(length);
+    void prepare(int tokens) override {
+      if constexpr (PreparableCache<Cache>) cache.prepare(tokens);
     }
-    void check_rewind(int length) const override {
-      if constexpr (requires { cache.check_rewind(length); })
-        cache.check_rewind(length);
-      else if constexpr (!RewindableCache<Cache>)
-        fail("rewind: this cache has forgotten what it would go back to; clear it, or take one that keeps every token");
+    void rewind(int length) override {
+      if constexpr (RewindableCache<Cache>) return cache.rewind(length);
+      check(length == 0 || length >= least_rewind(),
+            "rewind: this cache has forgotten what it would go back to; clear it, or take one that keeps every token");
+      if (length == 0) cache.clear();
+    }
+    int least_rewind() const override {
+      if constexpr (RewindableCache<Cache>) return cache.least_rewind();
+      int longest = 0;  // in mid-step the layers differ
+      for (int l = 0; l < cache.shape().layers; ++l) longest = std::max(longest, cache.length(l));
+      return longest;
     }
     void save(ByteWriter& to) const override {
       if constexpr (SavableCache<Cache>)
@@ -168,7 +175,7 @@ class AnyCache {
       if constexpr (BoundedCache<Cache>) return cache.shifts_positions();
       return false;
     }
-    bool can_fork() const override { return ForkableCache<Cache>; }
+    bool can_fork() const override { return kvcache::can_fork(cache); }
     std::unique_ptr<Held> fork() const override {
       if constexpr (ForkableCache<Cache>)
         return std::make_unique<Holder>(cache.fork());
@@ -179,10 +186,7 @@ class AnyCache {
       if constexpr (PiecedCache<Cache>) return cache.pieces(layer);
       return {};
     }
-    bool keeps_every_token() const override {
-      if constexpr (requires { cache.keeps_every_token(); }) return cache.keeps_every_token();
-      return RewindableCache<Cache>;
-    }
+    bool keeps_every_token() const override { return kvcache::keeps_every_token(cache); }
 
     Cache cache;
   };

@@ -1,4 +1,5 @@
-// What every policy checks: the shape it is made for, the layer it is asked about, the rows it is given.
+// What every policy checks: the shape it is made for, the layer it is asked about, the rows it is given, how far it is to
+// go back.
 #pragma once
 
 #include <cstddef>
@@ -54,6 +55,15 @@ void check_append(const char* name, const Cache& cache, int layer, int first_pos
     fail(
         name, ": ", keys.rows(), " tokens given, but layer ", layer, " can take only ", cache.chunk_limit(layer),
         " before it forgets rows that these tokens must see; use append_and_attend, or pieces of chunk_limit() tokens");
+}
+
+/// Errors: fewer than 0 tokens to stay; fewer than what can be gone back to, but 0.
+template <class Cache>
+void check_rewind(const char* name, const Cache& cache, int length) {
+  check(length >= 0, name, ": rewind to ", length, " tokens asked for; at least 0 must stay");
+  const int least = cache.least_rewind();
+  check(length == 0 || length >= least, name, ": rewind to ", length, " tokens asked for, but the first ", least,
+        " are forgotten or packed for good; rewind no further than that, or to 0, or take a cache that keeps them whole");
 }
 
 }  // namespace kvcache

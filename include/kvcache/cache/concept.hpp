@@ -28,6 +28,18 @@ concept KeyValueBlock = std::copyable<B> && requires(B& block, const B& view, in
   block.position_gap = 1;  // tokens forgotten between this block and the query; 0 unless positions are shifted
 };
 
+/// Where in the text the rows of a block stand: one after another, or as the policy noted them, one by one. Given to a
+/// row store when it is asked for a block, so that a policy need not know what a block is made of.
+struct Positions {
+  int first = 0;                // of row 0, if none are noted
+  const int* stored = nullptr;  // [rows]; for policies that forget tokens here and there. They must outlive the block.
+
+  constexpr Positions(int first) : first(first) {}  // implicit: mostly a block begins somewhere and goes on
+  constexpr Positions(const int* stored) : stored(stored) {}
+  int operator[](int row) const { return stored ? stored[row] : first + row; }
+  Positions from(int row) const { return stored ? Positions(stored + row) : Positions(first + row); }
+};
+
 /// A block the CPU can read. Its two functions are the two products of attention, for m queries at once:
 /// a block may keep its numbers in any format and is never unpacked by its reader.
 template <class B>
@@ -43,12 +55,12 @@ struct NoOptions {};
 namespace detail {
 template <class R>
 concept Rows = std::copyable<R> && std::constructible_from<R, CacheShape, typename R::Options> &&
-    KeyValueBlock<typename R::Block> && requires(R& rows, const R& view, int n, MatrixIn<typename R::Scalar> m) {
+    KeyValueBlock<typename R::Block> && requires(R& rows, const R& view, int n, Positions p, MatrixIn<typename R::Scalar> m) {
   // Slots that are not there are an Error, said once a call: they would be somebody else's memory.
   { rows.resize(/*slots*/ n, /*first slots to keep*/ n) } -> std::same_as<void>;
   { rows.write(/*first slot*/ n, /*keys*/ m, /*values [n, row_size]*/ m) } -> std::same_as<void>;
   { view.slots() } -> std::convertible_to<int>;
-  { view.block(/*kv head*/ n, /*first slot*/ n, /*rows*/ n, /*first position*/ n) } -> std::same_as<typename R::Block>;
+  { view.block(/*kv head*/ n, /*first slot*/ n, /*rows*/ n, p) } -> std::same_as<typename R::Block>;
 };
 }  // namespace detail
 
@@ -61,12 +73,14 @@ concept SlotRows = detail::Rows<R> && requires(R& rows, const R& view, int n) {
 
 /// Rows that can leave the store as bytes, to be kept elsewhere and read there: saved_block() is what block() would be.
 template <class R>
-concept StorableRows = SlotRows<R> && requires(R& rows, const R& view, int n, std::byte* to, const std::byte* from) {
+concept StorableRows = SlotRows<R> && requires(R& rows, const R& view, int n, Positions p, std::byte* to,
+                                               const std::byte* from, typename R::Block block) {
   { view.save(/*first slot*/ n, /*slots*/ n, to) } -> std::same_as<void>;  // slots * bytes_per_slot() bytes
   { rows.load(/*first slot*/ n, /*slots*/ n, from) } -> std::same_as<void>;
   {
-    view.saved_block(from, /*slots saved*/ n, /*kv head*/ n, /*first of them*/ n, /*rows*/ n)
+    view.saved_block(from, /*slots saved*/ n, /*kv head*/ n, /*first of them*/ n, /*rows*/ n, p)
     } -> std::same_as<typename R::Block>;
+  block.first_slot = n;  // who keeps rows in two places numbers the slots of both
   { view.format() } -> std::convertible_to<std::string>;  // in words; bytes of one format mean nothing in another
 };
 
@@ -142,17 +156,43 @@ concept KeyValueCache = std::movable<C> && !std::is_copy_constructible_v<C> && !
   { view.clone() } -> std::same_as<C>;      // a full copy
 };
 
+/// A cache that may run out of room, and can say so before a step begins: prepare(n) takes all room that the next n
+/// tokens need, in every layer, or is an Error, and what the cache holds has not changed. Appending them needs no more.
+template <class C>
+concept PreparableCache = KeyValueCache<C> && requires(C& cache, int tokens) {
+  { cache.prepare(tokens) } -> std::same_as<void>;
+};
+
 /// A cache that can forget its last tokens: to take back a guess, or to ask another question about one text.
 template <class C>
-concept RewindableCache = KeyValueCache<C> && requires(C& cache, int length) {
-  cache.rewind(/*tokens to keep*/ length);
+concept RewindableCache = KeyValueCache<C> && requires(C& cache, const C& view, int length) {
+  /// To 0, which is to clear, or to any length from least_rewind() on. Less is an Error, and no layer has changed.
+  { cache.rewind(/*tokens to keep*/ length) } -> std::same_as<void>;
+  { view.least_rewind() } -> std::convertible_to<int>;  // what stands before is forgotten, or packed, for good
 };
+
+/// A cache that says whether each token stays until it is taken back. Who does not say it may forget.
+template <class C>
+concept CompleteCache = KeyValueCache<C> && requires(const C& view) {
+  { view.keeps_every_token() } -> std::convertible_to<bool>;
+};
+template <KeyValueCache C>
+bool keeps_every_token(const C& cache) {
+  if constexpr (CompleteCache<C>) return cache.keeps_every_token();
+  return false;
+}
 
 /// A cache from which a second text can go on, sharing what both have in common instead of copying it.
 template <class C>
 concept ForkableCache = KeyValueCache<C> && requires(const C& view) {
   { view.fork() } -> std::same_as<C>;
 };
+/// A cache that was chosen when the program runs has fork() and says by can_fork() whether it is more than an Error.
+template <KeyValueCache C>
+bool can_fork(const C& cache) {
+  if constexpr (requires { { cache.can_fork() } -> std::convertible_to<bool>; }) return cache.can_fork();
+  return ForkableCache<C>;
+}
 
 /// A cache that can be written down and read back, by one that was made alike: attention over what it loaded, and over
 /// all that follows, is the same bit for bit. So is what it forgets next.

@@ -95,12 +95,7 @@ class ContiguousCache {
     check_append(Growth::name, *this, layer, first_position, keys, values);
     Rows& rows = detail::at_layer(rows_, layer);
     const int needed = first_position + int(keys.rows());
-    if (const int room = Growth::room(rows.slots(), needed); room != rows.slots()) {
-      rows.resize(room, first_position);
-      const std::size_t moved = used_bytes(rows, first_position);
-      copied_bytes_ += moved;
-      if (moved > 0) tell(watch_, Moved{layer, first_position, moved});
-    }
+    make_room(layer, needed);
     if constexpr (GroupedRows<Rows>) {
       const int packed = rows.packed();
       rows.write(first_position, keys, values);
@@ -120,18 +115,23 @@ class ContiguousCache {
     if (packed == 0) return {};
     return {{.kind = StoragePiece::Kind::packed, .first_slot = 0, .slots = packed}};
   }
+  /// Errors: no room for so many more, where the cache does not grow.
+  void prepare(int tokens) {
+    for (int l = 0; l < int(rows_.size()); ++l)  // all are asked before one changes
+      Growth::room(rows_[std::size_t(l)].slots(), slots_sum(Growth::name, length(l), tokens));
+    for (int l = 0; l < int(rows_.size()); ++l) make_room(l, length(l) + tokens);
+  }
+  bool keeps_every_token() const { return true; }
+  /// Errors: those of check_rewind.
   void rewind(int length) {
-    check_rewind(length);
+    check_rewind(Growth::name, *this, length);
     forget_from(length, Reason::rewound);
   }
-  /// Errors: what rewind would say. Nothing changes.
-  void check_rewind(int length) const {
-    check(length >= 0, Growth::name, ": rewind to ", length, " tokens asked for; at least 0 must stay");
-    if constexpr (GroupedRows<Rows>)  // all layers are asked before one forgets
-      for (std::size_t l = 0; l < rows_.size(); ++l)
-        check(length == 0 || length >= std::min(rows_[l].packed(), length_[l]), Growth::name, ": rewind to ", length,
-              " tokens asked for, but the first ", rows_[l].packed(), " rows of layer ", l,
-              " are packed for good; rewind no further than that, or clear, or keep more rows whole");
+  int least_rewind() const {
+    int least = 0;
+    if constexpr (GroupedRows<Rows>)
+      for (std::size_t l = 0; l < rows_.size(); ++l) least = std::max(least, std::min(rows_[l].packed(), length_[l]));
+    return least;
   }
   void clear() { forget_from(0, Reason::cleared); }
 
@@ -182,6 +182,16 @@ class ContiguousCache {
     return detail::saved_kind(format, shape, "every token in one piece");
   }
   std::string saved_kind() const { return saved_kind(detail::at_layer(rows_, 0).format(), shape_); }
+  /// Of layer `l`, for `needed` tokens.
+  void make_room(int l, int needed) {
+    Rows& rows = rows_[std::size_t(l)];
+    const int room = Growth::room(rows.slots(), needed), kept = length_[std::size_t(l)];
+    if (room == rows.slots()) return;
+    rows.resize(room, kept);
+    const std::size_t moved = used_bytes(rows, kept);
+    copied_bytes_ += moved;
+    if (moved > 0) tell(watch_, Moved{l, kept, moved});
+  }
   void forget_from(int first, Reason reason) {
     for (int l = 0; l < int(length_.size()); ++l) {
       int& tokens = length_[std::size_t(l)];

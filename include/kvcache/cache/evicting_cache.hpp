@@ -113,9 +113,8 @@ class EvictingCache {
   template <class Visitor>
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     if (length(layer) == 0) return;
-    Block block = at(layer).rows.block(kv_head, /*first slot*/ 0, kept(at(layer)), 0);
-    block.positions.stored = at(layer).positions.data();
-    visit(block);
+    const Layer& l = at(layer);
+    visit(l.rows.block(kv_head, /*first slot*/ 0, kept(l), l.positions.data()));
   }
   /// Adds up what each row got, over queries and heads.
   void learn(int layer, int /*kv_head*/, MatrixIn<Scalar> weights) requires(Choice::learns) {

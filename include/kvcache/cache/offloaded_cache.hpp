@@ -112,8 +112,8 @@ class OffloadedCache {
       if (is_counted) (is_hit ? l.traffic->hits : l.traffic->misses).fetch_add(1, std::memory_order_relaxed);
       if (b + 1 < in_file) slow_.read_ahead(b + 1, std::size_t(layer) * layer_bytes(), layer_bytes());
       Block block = is_hit ? rows_[std::size_t(layer)].block(kv_head, b * size % ring(), rows, b * size)
-                           : rows_[std::size_t(layer)].saved_block(saved(layer, b), size, kv_head, 0, rows);
-      block.first_slot = b * size, block.positions = {b * size};
+                           : rows_[std::size_t(layer)].saved_block(saved(layer, b), size, kv_head, 0, rows, b * size);
+      block.first_slot = b * size;
       visit(block);
     }
   }
@@ -121,14 +121,19 @@ class OffloadedCache {
     if (first_in_memory(layer) == 0) return {};
     return {{.kind = StoragePiece::Kind::in_file, .first_slot = 0, .slots = first_in_memory(layer) * offload_.block}};
   }
+  /// Errors: no room in the file, as on a full disk.
+  void prepare(int tokens) {
+    const int end = slots_sum("OffloadedCache", length(0), tokens), size = offload_.block;
+    const int in_file = end / size + (end % size > 0) - offload_.recent;
+    while (slow_.regions() < in_file) slow_.grow();
+  }
+  bool keeps_every_token() const { return true; }
+  /// Errors: those of check_rewind.
   void rewind(int length) {
-    check_rewind(length);
+    check_rewind("OffloadedCache", *this, length);
     forget_from(length, Reason::rewound);
   }
-  /// Errors: what rewind would say. Nothing changes.
-  void check_rewind(int length) const {
-    check(length >= 0, "OffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
-  }
+  int least_rewind() const { return 0; }
   void clear() { forget_from(0, Reason::cleared); }
 
   /// In the order of the text, wherever a block lies.

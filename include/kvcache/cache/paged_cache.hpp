@@ -114,14 +114,18 @@ class PagedCache {
     for_each_page(length(layer),
                   [&](int first, int count) { visit(pool_->rows(layer).block(kv_head, slot(first), count, first)); });
   }
+  /// Errors: not enough free pages.
+  void prepare(int tokens) {
+    const int length = detail::at_layer(length_, 0);
+    make_writable(length, slots_sum("PagedCache", length, tokens));
+  }
+  bool keeps_every_token() const { return true; }
+  /// Errors: those of check_rewind.
   void rewind(int length) {
-    check_rewind(length);
+    check_rewind("PagedCache", *this, length);
     forget_from(length, Reason::rewound);
   }
-  /// Errors: what rewind would say. Nothing changes.
-  void check_rewind(int length) const {
-    check(length >= 0, "PagedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
-  }
+  int least_rewind() const { return 0; }
   void clear() { forget_from(0, Reason::cleared); }
 
   /// In the order of the text: which pages of the pool they lie in, and who shares them, is the pool's affair.

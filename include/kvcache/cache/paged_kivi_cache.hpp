@@ -46,16 +46,18 @@ class PagedKiviCache {
       : pool_(other.pool_),
         options_(other.options_),
         table_(std::exchange(other.table_, {})),
+        spare_(std::exchange(other.spare_, {})),
         tails_(std::move(other.tails_)),
         length_(std::exchange(other.length_, {})),
         watch_(other.watch_) {}
   PagedKiviCache& operator=(PagedKiviCache&& other) noexcept {  // our pages go back when `other` dies
     std::swap(pool_, other.pool_), std::swap(options_, other.options_), std::swap(table_, other.table_);
-    std::swap(tails_, other.tails_), std::swap(length_, other.length_), std::swap(watch_, other.watch_);
+    std::swap(spare_, other.spare_), std::swap(tails_, other.tails_), std::swap(length_, other.length_), std::swap(watch_, other.watch_);
     return *this;
   }
   ~PagedKiviCache() {
     for (const int page : table_) pool_->give_back(page);
+    for (const int page : spare_) pool_->give_back(page);
   }
   /// Pages of its own, with the same rows. Errors: not so many are free.
   PagedKiviCache clone() const {
@@ -125,7 +127,7 @@ class PagedKiviCache {
     detail::KiviTail& tail = detail::at_layer(tails_, layer);
     const int before = packed(layer);
     tail.write(first_position, keys, values, [&](int group) {
-      if (group == int(table_.size())) table_.push_back(pool_->take());  // for all layers: this one is the first
+      if (group == int(table_.size())) table_.push_back(take_page());  // for all layers: this one is the first
       pool_->rows(layer).write(table_[std::size_t(group)], tail);
     });
     length_[std::size_t(layer)] = first_position + int(keys.rows());
@@ -148,18 +150,23 @@ class PagedKiviCache {
       visit(block);
     }
   }
-  /// Errors: the tokens to be taken back are packed.
+  /// Errors: not enough free pages for the groups that will be packed.
+  void prepare(int tokens) {
+    const int end = slots_sum("PagedKiviCache", detail::at_layer(length_, 0), tokens);
+    const int missing = detail::kivi_packed(options_, end) / options_.group - int(table_.size() + spare_.size());
+    if (missing > 0) pool_->require(missing);
+    for (int i = 0; i < missing; ++i) spare_.push_back(pool_->take());
+  }
+  bool keeps_every_token() const { return true; }
+  /// Errors: those of check_rewind.
   void rewind(int length) {
-    check_rewind(length);
+    check_rewind("PagedKiviCache", *this, length);
     forget_from(length, Reason::rewound);
   }
-  /// Errors: what rewind would say. Nothing changes.
-  void check_rewind(int length) const {
-    check(length >= 0, "PagedKiviCache: rewind to ", length, " tokens asked for; at least 0 must stay");
-    for (int l = 0; l < int(length_.size()); ++l)  // all layers are asked before one forgets
-      check(length == 0 || length >= packed(l), "PagedKiviCache: rewind to ", length,
-            " tokens asked for, but the first ", packed(l), " rows of layer ", l,
-            " are packed for good; rewind no further than that, or clear, or keep more rows whole");
+  int least_rewind() const {
+    int least = 0;
+    for (int l = 0; l < int(length_.size()); ++l) least = std::max(least, packed(l));
+    return least;
   }
   void clear() { forget_from(0, Reason::cleared); }
 
@@ -196,7 +203,7 @@ class PagedKiviCache {
   /// Of this text. Pages it shares are counted in full: pool() knows what all texts take together.
   MemoryUse memory() const {
     MemoryUse memory;
-    memory.reserved_bytes = table_.size() * pool_->page_bytes();
+    memory.reserved_bytes = (table_.size() + spare_.size()) * pool_->page_bytes();
     memory.bookkeeping_bytes = table_.size() * sizeof(int);
     for (int l = 0; l < int(length_.size()); ++l) {
       const std::size_t groups = std::size_t(packed(l) / options_.group);
@@ -232,11 +239,19 @@ class PagedKiviCache {
     }
     const int pages = (first == 0 || length_.empty() ? 0 : *std::ranges::max_element(length_) / options_.group);
     for (; int(table_.size()) > pages; table_.pop_back()) pool_->give_back(table_.back());
+    for (; !spare_.empty(); spare_.pop_back()) pool_->give_back(spare_.back());
+  }
+  int take_page() {
+    if (spare_.empty()) return pool_->take();
+    const int page = spare_.back();
+    spare_.pop_back();
+    return page;
   }
 
   std::shared_ptr<Pool> pool_;
   KiviOptions options_;
   std::vector<int> table_;               // [groups of this text] -> page of the pool
+  std::vector<int> spare_;               // pages that prepare() took and no group lies in yet
   std::vector<detail::KiviTail> tails_;  // [layers]
   std::vector<int> length_;              // [layers]
   [[no_unique_address]] Watch watch_;

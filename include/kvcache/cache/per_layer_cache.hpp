@@ -60,15 +60,27 @@ class PerLayerCache {
   void for_each_block(int layer, int kv_head, Visitor&& visit) const {
     part(layer).for_each_block(0, kv_head, visit);
   }
+  /// All parts, or none. (A part that had room enough, and then another had not, keeps its room.)
+  void prepare(int tokens) requires PreparableCache<Part> {
+    for (Part& part : parts_) part.prepare(tokens);
+  }
   /// All parts, or none: each is asked before one forgets.
   void rewind(int length) requires RewindableCache<Part> {
-    check_rewind(length);
+    check_rewind("PerLayerCache", *this, length);
     for (Part& part : parts_) part.rewind(length);
   }
-  /// Errors: what rewind would say. Nothing changes.
-  void check_rewind(int length) const requires RewindableCache<Part> {
-    for (const Part& part : parts_)
-      if constexpr (requires { part.check_rewind(length); }) part.check_rewind(length);
+  int least_rewind() const requires RewindableCache<Part> {
+    int least = 0;
+    for (const Part& part : parts_) least = std::max(least, part.least_rewind());
+    return least;
+  }
+  PerLayerCache fork() const requires ForkableCache<Part> {
+    std::vector<Part> parts;
+    for (const Part& part : parts_) parts.push_back(part.fork());
+    return PerLayerCache(std::move(parts));
+  }
+  bool can_fork() const requires ForkableCache<Part> {
+    return std::ranges::all_of(parts_, [](const Part& part) { return kvcache::can_fork(part); });
   }
   void clear() {
     for (Part& part : parts_) part.clear();
@@ -104,8 +116,7 @@ class PerLayerCache {
   }
 
   std::vector<StoragePiece> pieces(int layer) const requires PiecedCache<Part> { return part(layer).pieces(0); }
-  bool keeps_every_token() const requires requires(const Part& part) { part.keeps_every_token(); }
-  {
+  bool keeps_every_token() const requires CompleteCache<Part> {
     return std::ranges::all_of(parts_, [](const Part& part) { return part.keeps_every_token(); });
   }
 

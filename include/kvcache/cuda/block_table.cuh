@@ -70,7 +70,10 @@ class BlockTable {
             " lie in different storages; the kernel walks one");
       check(gap_ == 0 || block.position_gap == 0 || block.position_gap == gap_, "BlockTable: blocks of layer ", layer,
             " are shifted by ", gap_, " and by ", block.position_gap, " positions; the kernel knows one gap");
-      now_.push_back({table.rows, block.first_row(), block.first_position, block.position_gap});
+      for (int row = 0, next; row < block.count; row = next) {
+        next = row + block.neighbours(row);
+        now_.push_back({table.rows + row, block.first_row() + row, block.position(row), block.position_gap});
+      }
       gap_ = std::max(gap_, block.position_gap);
       table.rows += block.count;
       table.storage = block.storage;

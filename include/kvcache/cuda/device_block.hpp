@@ -8,14 +8,14 @@
 namespace kvcache::cuda {
 
 /// How a row is written in device memory: as in cache/rows/row_format.hpp.
-enum class RowFormat { f32, f16, int8 };
+enum class DeviceFormat { f32, f16, int8 };
 
 /// Where the rows of one layer lie: those of head h and slot s at `h * head_bytes + s * row_bytes`, keys and values
 /// apart. Addresses are the device's.
 struct RowStorage {
   const unsigned char *keys = nullptr, *values = nullptr;
   std::size_t head_bytes = 0, row_bytes = 0;
-  RowFormat format = RowFormat::f32;
+  DeviceFormat format = DeviceFormat::f32;
   bool operator==(const RowStorage&) const = default;
 };
 
@@ -24,17 +24,25 @@ struct RowStorage {
 struct DeviceBlock {
   using Scalar = float;
   RowStorage storage;
-  int first_slot = 0, count = 0, first_position = 0;
+  int first_slot = 0, count = 0;
+  Positions positions = 0;
   int position_gap = 0;
   int base = 0;
 
   int rows() const { return count; }
   int first_row() const { return base + first_slot; }
   DeviceBlock slice(int first, int rows) const {
-    return {storage, first_slot + first, rows, first_position + first, position_gap, base};
+    return {storage, first_slot + first, rows, positions.from(first), position_gap, base};
   }
-  int position(int row) const { return first_position + row; }
+  int position(int row) const { return positions[row]; }
   int slot(int row) const { return first_slot + row; }
+  /// How many rows from this one on stand at neighbouring positions: what a kernel can be told in one piece.
+  int neighbours(int row) const {
+    if (positions.stored == nullptr) return count - row;
+    int next = row + 1;
+    while (next < count && position(next) == position(next - 1) + 1) ++next;
+    return next - row;
+  }
 };
 
 static_assert(KeyValueBlock<DeviceBlock> && !HostBlock<DeviceBlock>);

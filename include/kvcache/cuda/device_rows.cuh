@@ -14,7 +14,7 @@ namespace kvcache::cuda {
 
 /// What rows are made with: how they are written, and the stream that writes them, which must outlive them.
 struct DeviceOptions {
-  RowFormat format = RowFormat::f32;
+  DeviceFormat format = DeviceFormat::f32;
   Stream* stream = nullptr;
 };
 
@@ -59,9 +59,9 @@ class DeviceRows {
       for (auto* side : {&keys_, &values_})
         move(side->data() + offset(head, to), side->data() + offset(head, from), slots);
   }
-  Block block(int /*kv_head*/, int first_slot, int rows, int first_position) const {
+  Block block(int /*kv_head*/, int first_slot, int rows, Positions positions) const {
     check_slots("DeviceRows", slots_, first_slot, rows);
-    return {{keys_.data(), values_.data(), offset(1, 0), row(), options_.format}, first_slot, rows, first_position};
+    return {{keys_.data(), values_.data(), offset(1, 0), row(), options_.format}, first_slot, rows, positions};
   }
   /// Slots to pinned host memory, when it is the stream's turn: keys [kv_heads, slots, row], then values; and back.
   void save(int first_slot, int slots, unsigned char* pinned, const Stream& stream) const {

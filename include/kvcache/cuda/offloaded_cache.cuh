@@ -89,10 +89,13 @@ class DeviceOffloadedCache {
     if (at(layer).in_host == 0) return {};
     return {{.kind = StoragePiece::Kind::in_host, .first_slot = 0, .slots = at(layer).in_host * offload_.block}};
   }
+  bool keeps_every_token() const { return true; }
+  /// Errors: those of check_rewind.
   void rewind(int length) {
-    check(length >= 0, "DeviceOffloadedCache: rewind to ", length, " tokens asked for; at least 0 must stay");
+    check_rewind("DeviceOffloadedCache", *this, length);
     forget_from(length, Reason::rewound);
   }
+  int least_rewind() const { return 0; }
   void clear() { forget_from(0, Reason::cleared); }
 
   /// Blocks that were copied to the host, and back, since the beginning. [counted]

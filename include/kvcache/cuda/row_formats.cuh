@@ -26,7 +26,7 @@ __device__ inline Four four_halves(const __half* from) {
 /// Each format has its bytes, a Reader, and `write`, which all lanes of a warp call together. A Reader gives four numbers
 /// from the d-th on (d a multiple of 4), in units of its `unit`: who adds many of them up multiplies the sum once.
 struct F32Row {
-  static constexpr RowFormat format = RowFormat::f32;
+  static constexpr DeviceFormat format = DeviceFormat::f32;
   __host__ __device__ static constexpr std::size_t row_bytes(int head_dim) { return std::size_t(head_dim) * 4; }
   struct Reader {
     static constexpr float unit = 1;
@@ -39,7 +39,7 @@ struct F32Row {
   }
 };
 struct F16Row {
-  static constexpr RowFormat format = RowFormat::f16;
+  static constexpr DeviceFormat format = DeviceFormat::f16;
   __host__ __device__ static constexpr std::size_t row_bytes(int head_dim) { return std::size_t(head_dim) * 2; }
   struct Reader {
     static constexpr float unit = 1;
@@ -53,7 +53,7 @@ struct F16Row {
 };
 /// The numbers as whole ones from -127 to 127, then the scale of the row.
 struct Int8Row {
-  static constexpr RowFormat format = RowFormat::int8;
+  static constexpr DeviceFormat format = DeviceFormat::int8;
   __host__ __device__ static constexpr std::size_t row_bytes(int head_dim) { return std::size_t(head_dim) + 4; }
   struct Reader {
     const unsigned* codes;  // four of them in each
@@ -80,13 +80,13 @@ struct Int8Row {
 
 /// Calls what(F32Row{}), what(F16Row{}) or what(Int8Row{}): a kernel is compiled for each format.
 template <class What>
-void for_format(RowFormat format, What&& what) {
-  if (format == RowFormat::f32) return what(F32Row{});
-  if (format == RowFormat::f16) return what(F16Row{});
+void for_format(DeviceFormat format, What&& what) {
+  if (format == DeviceFormat::f32) return what(F32Row{});
+  if (format == DeviceFormat::f16) return what(F16Row{});
   what(Int8Row{});
 }
 
-inline std::size_t row_bytes(RowFormat format, int head_dim) {
+inline std::size_t row_bytes(DeviceFormat format, int head_dim) {
   std::size_t bytes = 0;
   for_format(format, [&](auto row) { bytes = row.row_bytes(head_dim); });
   return bytes;

@@ -91,7 +91,7 @@ class DeviceTransformer {
     stream_.launch(embed_tokens<Weight>, dim3(unsigned(tokens_)), dim3(threads), 0, ids,
                    weights_.embedding.weight.data(), given(weights_.positions), position_, config_.hidden, x_);
     begin_rope();
-    whole_or_not(cache, [&] {
+    whole_or_not(cache, tokens_, [&] {
       for (int l = 0; l < config_.layers; ++l) apply(weights_.layers[std::size_t(l)], l, cache);
     });
     float* last = x_ + std::size_t(tokens_ - 1) * std::size_t(config_.hidden);
@@ -203,7 +203,10 @@ class DeviceTransformer {
   void count_reused(const auto& cache, int layer) {
     int rows = 0;
     cache.for_each_block(layer, 0, [&](const DeviceBlock& block) {
-      rows += std::clamp(position_ - block.first_position, 0, block.rows());
+      for (int row = 0, count; row < block.count; row += count) {
+        count = block.neighbours(row);
+        rows += std::clamp(position_ - block.position(row), 0, count);
+      }
     });
     for (int head = 0; head < config_.kv_heads; ++head) work_.count_reused(rows);
   }

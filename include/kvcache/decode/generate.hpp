@@ -111,8 +111,8 @@ class Decoding {
   bool done_ = false;
 };
 
-/// Writes up to options.tokens tokens after the prompt and returns them; on_step(const Step&) is called after each.
-/// Errors: those of Decoding.
+/// Writes up to options.tokens tokens after the prompt and returns them; on_step(const Step&) is called after each, and may
+/// return false to end there. Errors: those of Decoding.
 template <class Model, KeyValueCache Cache, class OnStep>
 std::vector<int> generate(Model& model, Cache& cache, std::span<const int> prompt, const GenerateOptions& options,
                           OnStep&& on_step) {
@@ -121,7 +121,11 @@ std::vector<int> generate(Model& model, Cache& cache, std::span<const int> promp
   while (!decoding.done()) {
     const auto& step = decoding.next();
     written.push_back(step.token);
-    on_step(step);
+    if constexpr (std::same_as<decltype(on_step(step)), bool>) {
+      if (!on_step(step)) break;
+    } else {
+      on_step(step);
+    }
   }
   return written;
 }

@@ -47,19 +47,17 @@ void take_back(Cache& cache, int length) {
   bool is_whole = true;
   for (int l = 0; l < cache.shape().layers; ++l) is_whole = is_whole && cache.length(l) == length;
   if (is_whole) return;
-  if constexpr (RewindableCache<Cache>) {
-    try {
-      return cache.rewind(length);
-    } catch (const Error&) {  // it has forgotten, or packed, what it would go back to
-    }
-  }
-  cache.clear();
+  if constexpr (RewindableCache<Cache>)
+    if (length >= cache.least_rewind()) return cache.rewind(length);
+  cache.clear();  // it has forgotten, or packed, what it would go back to
 }
 
-/// Runs a step over the layers; where it throws, the cache is as take_back leaves it.
+/// Runs a step of `tokens` over the layers, once there is room for them in all. Where it throws, the cache is as
+/// take_back leaves it.
 template <KeyValueCache Cache, class Run>
-void whole_or_not(Cache& cache, Run&& run) {
+void whole_or_not(Cache& cache, int tokens, Run&& run) {
   const int length = cache.length(0);
+  if constexpr (PreparableCache<Cache>) cache.prepare(tokens);
   try {
     run();
   } catch (...) {

@@ -61,7 +61,7 @@ class Transformer {
       }
       layer_.begin(n, position);
     }
-    whole_or_not(cache, [&] {
+    whole_or_not(cache, int(tokens.size()), [&] {
       for (int l = 0; l < c.layers; ++l) layer_.apply(model_.weights.layers[std::size_t(l)], l, cache, x, work_, hook);
     });
     return x;

@@ -14,6 +14,7 @@
 
 #include "kvcache/cache/concept.hpp"
 #include "kvcache/cache/observer.hpp"
+#include "kvcache/cache/passes_on.hpp"
 #include "kvcache/cache/storage_piece.hpp"
 #include "kvcache/core/check.hpp"
 #include "kvcache/observe/cache_event.hpp"
@@ -46,10 +47,10 @@ LayerLayout layout_of(const Cache& cache, int layer) {
 /// any cache can be traced and none pays for it when nobody looks. Why something happened only the policy knows: a
 /// cache that is made with the observer it is given tells that too.
 template <KeyValueCache Cache>
-class TracedCache {
+class TracedCache : public PassesOn<TracedCache<Cache>, Cache> {
  public:
-  using Block = typename Cache::Block;
-  using Scalar = typename Cache::Scalar;
+  using typename PassesOn<TracedCache, Cache>::Block, typename PassesOn<TracedCache, Cache>::Scalar;
+  using PassesOn<TracedCache, Cache>::shape;
 
   explicit TracedCache(Cache cache) : TracedCache(std::move(cache), std::make_shared<Heard>()) {}
   /// `make(MaybeObserver)` makes the cache, such as [&](auto watch) { return make_cache("window", shape, 0, watch); }.
@@ -61,6 +62,13 @@ class TracedCache {
     heard().events.clear();
     copy.events_ = events_, copy.first_kept_ = first_kept_, copy.written_ = written_;
     return copy;
+  }
+  /// A second text, traced too. It begins without events.
+  TracedCache fork() const requires ForkableCache<Cache> {
+    const Listening here(heard());
+    TracedCache other(cache_.fork(), heard_);
+    heard().events.clear();
+    return other;
   }
   /// Of the cache within: another text, which is not traced, and may outlive this. That pages are shared now is an
   /// event of this one; what happens to the other is not.
@@ -78,10 +86,7 @@ class TracedCache {
   std::vector<CacheEvent> take_events() { return std::exchange(events_, {}); }
   const Cache& inner() const { return cache_; }
 
-  CacheShape shape() const { return cache_.shape(); }
-  int length(int layer) const { return cache_.length(layer); }
-  int slots(int layer) const { return cache_.slots(layer); }
-  int chunk_limit(int layer) const { return cache_.chunk_limit(layer); }
+  // What is not passed on as it is.
   void append(int layer, int first_position, MatrixIn<Scalar> keys, MatrixIn<Scalar> values) {
     const Listening here(heard());
     const std::size_t copied = cache_.memory().copied_bytes;
@@ -93,6 +98,19 @@ class TracedCache {
     note_forgotten(layer, before);
     keep_written(layer, first_position, keys, values);
   }
+  void prepare(int tokens) requires PreparableCache<Cache> {
+    const Listening here(heard());
+    const std::size_t copied = cache_.memory().copied_bytes;
+    cache_.prepare(tokens);
+    std::vector<int> grown;  // layers that got another storage, and moved to it
+    for (int l = 0; l < int(layouts_.size()); ++l)
+      if (cache_.slots(l) != layout(l).slots && layout(l).rows() > 0) grown.push_back(l);
+    const std::size_t told = note_heard(0), bytes = cache_.memory().copied_bytes - copied;
+    if (bytes > told && grown.empty()) events_.push_back({CacheEvent::Kind::moved, 0, 0, layout(0).rows(), bytes - told});
+    for (const int l : grown)  // alike: between steps all hold the same tokens
+      events_.push_back({CacheEvent::Kind::moved, l, 0, layout(l).rows(), (bytes - told) / grown.size()});
+    look_at_all();
+  }
   /// From now on, rows of the tokens at `position` and on are kept as they are given to append(), before the cache
   /// writes them in its format. What was kept before is dropped.
   void keep_written_from(int position) {
@@ -103,25 +121,11 @@ class TracedCache {
     std::vector<Scalar> keys, values;  // [tokens, kv_heads, head_dim], of the tokens kept so far
   };
   const Written& written(int layer) const { return written_[std::size_t(layer)]; }
-  template <class Visitor>
-  void for_each_block(int layer, int kv_head, Visitor&& visit) const {
-    cache_.for_each_block(layer, kv_head, visit);
-  }
-  MemoryUse memory() const { return cache_.memory(); }
-  bool learns() const requires LearningCache<Cache> { return cache_.learns(); }
-  void learn(int layer, int kv_head, MatrixIn<Scalar> weights) requires LearningCache<Cache> {
-    cache_.learn(layer, kv_head, weights);
-  }
-  int reach() const requires BoundedCache<Cache> { return cache_.reach(); }
-  bool shifts_positions() const requires BoundedCache<Cache> { return cache_.shifts_positions(); }
   void rewind(int length) requires RewindableCache<Cache> {
     cache_.rewind(length);
     reasons_.clear();
     for (int l = 0; l < int(layouts_.size()); ++l) note_forgotten(l, look(l), name(Reason::rewound));
   }
-  void check_rewind(int length) const requires requires(const Cache& cache, int n) { cache.check_rewind(n); }
-  { cache_.check_rewind(length); }
-  void save(ByteWriter& to) const requires SavableCache<Cache> { cache_.save(to); }
   void load(ByteReader& from) requires SavableCache<Cache> {
     try {
       cache_.load(from);
@@ -140,6 +144,10 @@ class TracedCache {
   }
 
  private:
+  friend PassesOn<TracedCache, Cache>;
+  Cache& within() { return cache_; }
+  const Cache& within() const { return cache_; }
+
   struct Heard {
     bool is_listening = false;
     std::vector<PolicyEvent> events;

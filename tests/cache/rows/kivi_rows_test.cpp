@@ -38,7 +38,7 @@ TEST_CASE("KIVI's rows keep the laws, for every width, group and side") {
         const KiviOptions options = options_of(bits, group, residual, per_channel, !per_channel);
         check_cache_laws(
             [&] { return GrowingCache<KiviRows>(shape, 0, options); },
-            {.row_tolerance = 1.03 / ((1 << bits) - 1) + 0.001, .rewinds = false, .rows_stand_alone = false});
+            {.row_tolerance = 1.03 / ((1 << bits) - 1) + 0.001, .rows_stand_alone = false});
       }
 }
 
@@ -130,8 +130,8 @@ TEST_CASE("rewinding stops where rows are packed, with a sentence, and stays pos
   for (int t = 0; t < 20; ++t)
     for (int l = 0; l < 2; ++l) cache.append(l, t, in(row), in(row));
   CHECK_THROWS_WITH_AS(cache.rewind(15),
-                       "GrowingCache: rewind to 15 tokens asked for, but the first 16 rows of layer 0 are packed for "
-                       "good; rewind no further than that, or clear, or keep more rows whole",
+                       "GrowingCache: rewind to 15 tokens asked for, but the first 16 are forgotten or packed for good; rewind "
+                       "no further than that, or to 0, or take a cache that keeps them whole",
                        Error);
   CHECK(cache.length(0) == 20);
   cache.rewind(17);

@@ -102,7 +102,7 @@ TEST_CASE("rows that are saved can be read where they lie, and come back") {
         return output;
       };
       const Matrix<float> expected = scores_of(rows.block(head, 5, 3, 0));
-      CHECK(scores_of(rows.saved_block(saved.data(), 5, head, 1, 3)) == expected);
+      CHECK(scores_of(rows.saved_block(saved.data(), 5, head, 1, 3, 0)) == expected);
       CHECK(scores_of(others.block(head, 2, 3, 0)) == expected);
     }
   }

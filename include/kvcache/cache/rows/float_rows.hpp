@@ -54,12 +54,12 @@ class FloatRows {
     check_copy("FloatRows", this->slots(), from, to, slots);
     keys_.copy(from, to, slots), values_.copy(from, to, slots);
   }
-  Block block(int kv_head, int first_slot, int rows, int first_position) const {
+  Block block(int kv_head, int first_slot, int rows, Positions positions) const {
     check_slots("FloatRows", slots(), first_slot, rows);
     return {{keys_.row(kv_head, first_slot), rows, shape_.head_dim},
             {values_.row(kv_head, first_slot), rows, shape_.head_dim},
             first_slot,
-            {first_position}};
+            positions};
   }
   int slots() const { return keys_.slots(); }
   std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
@@ -77,13 +77,13 @@ class FloatRows {
     return std::same_as<Stored, double> ? "f64" : std::same_as<Stored, float> ? "f32" : "f16";
   }
   /// Some of `count` saved slots, read where they lie. The bytes must be aligned as numbers are.
-  Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
+  Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows, Positions positions) const {
     const auto* numbers = reinterpret_cast<const Stored*>(saved);
     const auto part = [&](int heads_before) {
       return detail::StoredRows<Stored>{numbers + (std::ptrdiff_t(heads_before) * count + first) * shape_.head_dim,
                                         rows, shape_.head_dim};
     };
-    return {part(kv_head), part(shape_.kv_heads + kv_head)};
+    return {part(kv_head), part(shape_.kv_heads + kv_head), first, positions};
   }
 
  private:

@@ -46,6 +46,11 @@ inline std::string in_words(const KiviOptions& o) {
 
 /// Whole rows there is room for: so many that no group is cut in two where the ring begins anew.
 inline int kivi_ring(const KiviOptions& o) { return (o.residual + o.group - 1) / o.group * o.group + o.group; }
+/// Of the first `length` tokens, those that are packed.
+inline int kivi_packed(const KiviOptions& o, int length) {
+  const int too_many = length - o.residual - o.group;
+  return too_many <= 0 ? 0 : (too_many + o.group - 1) / o.group * o.group;
+}
 /// The newest rows of one layer, in a ring: slot s at s % ring. When `residual + group` of them are whole, the next one
 /// to come has the oldest `group` packed, for good.
 class KiviTail {
@@ -170,7 +175,7 @@ class KiviGroups {
   }
   /// Slots [first, first + rows), of which those before `packed` lie in groups from `group` on, the others in the tail.
   Block block(int kv_head, int group, const detail::KiviTail* tail, int first, int rows, int packed,
-              int first_position) const {
+              Positions positions) const {
     const auto run = [&](KiviSide side, const Side& groups, const float* whole) {
       return detail::KiviRun{side,     groups.row(kv_head, group), whole,          first, rows, packed,
                              o_.group, tail ? tail->ring() : 1,    shape_.head_dim};
@@ -178,12 +183,12 @@ class KiviGroups {
     return {run(o_.keys, keys_, tail ? tail->keys(kv_head) : nullptr),
             run(o_.values, values_, tail ? tail->values(kv_head) : nullptr),
             first,
-            {first_position}};
+            positions};
   }
   /// The first rows of one group.
-  Block block(int kv_head, int group, int rows, int first_position) const {
+  Block block(int kv_head, int group, int rows, Positions positions) const {
     check_slots("KiviGroups", slots(), group, 1);
-    return block(kv_head, group, nullptr, 0, rows, o_.group, first_position);
+    return block(kv_head, group, nullptr, 0, rows, o_.group, positions);
   }
   std::byte* save(int first, int count, std::byte* to) const {
     check_slots("KiviGroups", slots(), first, count);
@@ -229,10 +234,7 @@ class KiviSizes {
     whole_bytes_ = 2 * std::size_t(shape.row_size()) * sizeof(float);
   }
   /// Tokens of the first `length` that are packed.
-  int packed(int length) const {
-    const int too_many = length - o_.residual - o_.group;
-    return too_many <= 0 ? 0 : (too_many + o_.group - 1) / o_.group * o_.group;
-  }
+  int packed(int length) const { return detail::kivi_packed(o_, length); }
   int slots(int room) const { return room / o_.group * o_.group + (room % o_.group > 0 ? o_.group : 0); }
   std::size_t used_bytes(int length) const {
     const int packed = this->packed(length);

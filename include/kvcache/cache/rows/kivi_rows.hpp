@@ -31,9 +31,9 @@ class KiviRows {
     check_write("KiviRows", groups_.shape(), slots(), first_slot, keys, values);
     tail_.write(first_slot, keys, values, [&](int group) { groups_.write(group, tail_); });
   }
-  Block block(int kv_head, int first_slot, int rows, int first_position) const {
+  Block block(int kv_head, int first_slot, int rows, Positions positions) const {
     check_slots("KiviRows", slots(), first_slot, rows);
-    return groups_.block(kv_head, 0, &tail_, first_slot, rows, tail_.packed(), first_position);
+    return groups_.block(kv_head, 0, &tail_, first_slot, rows, tail_.packed(), positions);
   }
   int slots() const { return groups_.slots() * group(); }
   int packed() const { return tail_.packed(); }

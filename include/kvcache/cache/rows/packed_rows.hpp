@@ -108,12 +108,12 @@ class PackedRows {
     check_copy("PackedRows", this->slots(), from, to, slots);
     keys_.copy(from, to, slots), values_.copy(from, to, slots);
   }
-  Block block(int kv_head, int first_slot, int rows, int first_position) const {
+  Block block(int kv_head, int first_slot, int rows, Positions positions) const {
     check_slots("PackedRows", slots(), first_slot, rows);
     return {{keys_.row(kv_head, first_slot), &formats_.keys(), rows, shape_.head_dim},
             {values_.row(kv_head, first_slot), &formats_.values(), rows, shape_.head_dim},
             first_slot,
-            {first_position}};
+            positions};
   }
   int slots() const { return keys_.slots(); }
   std::size_t bytes_per_slot() const { return keys_.bytes_per_slot() + values_.bytes_per_slot(); }
@@ -132,13 +132,14 @@ class PackedRows {
     return keys == values ? keys : keys + " and " + values;
   }
   /// Some of `count` saved slots, read where they lie.
-  Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows) const {
+  Block saved_block(const std::byte* saved, int count, int kv_head, int first, int rows, Positions positions) const {
     const auto part = [&](const std::byte* side, const RowFormat& format) {
       const std::size_t row = format.row_bytes(shape_.head_dim);
       return detail::PackedRun{side + (std::size_t(kv_head) * std::size_t(count) + std::size_t(first)) * row, &format,
                                rows, shape_.head_dim};
     };
-    return {part(saved, formats_.keys()), part(saved + std::size_t(count) * keys_.bytes_per_slot(), formats_.values())};
+    return {part(saved, formats_.keys()),
+            part(saved + std::size_t(count) * keys_.bytes_per_slot(), formats_.values()), first, positions};
   }
 
  private:

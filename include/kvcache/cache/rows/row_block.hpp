@@ -7,15 +7,6 @@
 
 namespace kvcache {
 
-/// Where in the text the rows of a block stand: one after another, or as the policy noted them one by one.
-struct Positions {
-  int first = 0;                // of row 0
-  const int* stored = nullptr;  // [rows]; for policies that forget tokens here and there
-
-  int operator[](int row) const { return stored ? stored[row] : first + row; }
-  Positions from(int row) const { return {first + row, stored ? stored + row : nullptr}; }
-};
-
 namespace detail {
 template <class R>
 concept RowsWithCodes = requires(const R& rows, int row, RowCodes& to) {
@@ -31,7 +22,7 @@ struct RowBlock {
   KeyRows keys;
   ValueRows values;
   int first_slot = 0;
-  Positions positions = {};
+  Positions positions = 0;
   int position_gap = 0;
 
   int rows() const { return keys.rows; }
