@@ -2,6 +2,7 @@
 // caches.cpp.
 #pragma once
 
+#include "common/instances.hpp"
 #include "kvcache/caches.hpp"
 
 namespace kvcache {

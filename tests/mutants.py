@@ -15,7 +15,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-COMMON = ["cache_laws.cpp", "allocations.cpp", "instances.cpp"]  # what other tests need besides themselves
+COMMON = ["cache_laws.cpp", "allocations.cpp", "../common/instances.cpp"]  # what other tests need besides themselves
 CACHES = "../common/caches.cpp"  # what tests need that choose caches by name, in these words
 CHOOSE_BY_NAME = ["common/caches.hpp", "named_caches.hpp", "recorded.hpp"]
 ATTENTION = ["attention/attention_test.cpp"]
@@ -159,9 +159,9 @@ FAULTS = [
     ("position/rope_scaling.hpp", "(turns - low) / (high - low)", "(turns - low) / high", ROPE_SCALING),
     ("cache/contiguous_cache.hpp", "std::max(needed, slots <= most_slots / 2 ? 2 * slots : most_slots)", "2 * slots + 1", CACHE + MEMORY),
     ("cache/contiguous_cache.hpp", "tokens = std::min(tokens, first)", "tokens = first", CACHE),
-    ("cache/contiguous_cache.hpp", "rows.resize(room, first_position)",
-     "rows.resize(room, first_position - 1 + (first_position == 0))", CACHE),
-    ("cache/contiguous_cache.hpp", "moved = used_bytes(rows, first_position)",
+    ("cache/contiguous_cache.hpp", "rows.resize(room, kept)",
+     "rows.resize(room, kept - 1 + (kept == 0))", CACHE),
+    ("cache/contiguous_cache.hpp", "moved = used_bytes(rows, kept)",
      "moved = used_bytes(rows, needed)", MEMORY),
     ("cache/check_append.hpp", "first_position != cache.length(layer)", "first_position > cache.length(layer)", CACHE),
     ("cache/rows/row_block.hpp", "first_slot + first, positions.from(first)", "first_slot + first, positions", ROWS),
@@ -322,7 +322,11 @@ FAULTS = [
     ("cache/paged_kivi_cache.hpp", "pool_->share(page);", "", PAGED_KIVI),
     ("cache/paged_kivi_cache.hpp", "other.tails_ = tails_, ", "", PAGED_KIVI),
     ("cache/paged_kivi_cache.hpp", "(first / tail.ring() + 1) * tail.ring()", "end", PAGED_KIVI),
-    ("cache/paged_kivi_cache.hpp", "length == 0 || length >= packed(l)", "true", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "least = std::max(least, packed(l))", "least = 0", PAGED_KIVI),
+    ("cache/check_append.hpp", "length == 0 || length >= least", "true", PAGED_KIVI),
+    ("cache/paged_kivi_cache.hpp", "if (missing > 0) pool_->require(missing);\n    for (int i = 0; i < missing", "for (int i = 0; i < 0", PAGED_KIVI),
+    ("cache/per_layer_cache.hpp", "for (Part& part : parts_) part.prepare(tokens);", "", ["cache/per_layer_cache_test.cpp"]),
+    ("cache/contiguous_cache.hpp", "make_room(l, length(l) + tokens);", "make_room(l, length(l));", ["cache/contiguous_cache_test.cpp"]),
     ("cache/contiguous_cache.hpp", "packed, rows.packed() - packed}", "packed, rows.packed()}", TRACED_CACHE),
     ("cache/paged_cache.hpp", "std::min(size, length(0) - first), page", "size, page", TRACED_CACHE),
     ("cache/paged_cache.hpp", "if (pool_->references(page) == 1) continue;", "continue;", ANYTHING),
@@ -395,7 +399,7 @@ def plant(number, compiler, objects):
         # Helpers are compiled anew only where the fault is in them; else those of the sound headers serve.
         own = [str(TESTS / t) for t in tests]
         helpers = dict(objects)
-        anew = ["instances.cpp"] if header == "math/products.hpp" else []
+        anew = ["../common/instances.cpp"] if header == "math/products.hpp" else []
         if not any(words in (TESTS / t).read_text() for t in tests for words in CHOOSE_BY_NAME):
             helpers.pop(CACHES)
         elif header.startswith("cache/"):

@@ -1,7 +1,7 @@
 #include "kvcache/cache/contiguous_cache.hpp"
 
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 
 using namespace kvcache;
 

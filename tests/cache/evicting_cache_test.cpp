@@ -2,7 +2,7 @@
 
 #include "cache/listener.hpp"
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 
 using namespace kvcache;
 

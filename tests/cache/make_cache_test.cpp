@@ -1,7 +1,7 @@
 #include "cache/named_caches.hpp"
 #include "cache_laws.hpp"
 #include "common/caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 
 using namespace kvcache;
 using named_caches::Case, named_caches::cases, named_caches::shape;

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "common/caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/lent_cache.hpp"
 #include "kvcache/observe/traced_cache.hpp"
 

@@ -2,7 +2,7 @@
 
 #include "cache/listener.hpp"
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/rows/packed_rows.hpp"
 #include "kvcache/core/random.hpp"

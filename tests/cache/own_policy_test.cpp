@@ -1,7 +1,7 @@
 // The policy of examples/12_write_your_own_policy.cpp, and what the laws say to six mistakes one makes in writing it.
 #include "../../examples/strided_cache.hpp"
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 
 using namespace kvcache;
 

@@ -4,7 +4,7 @@
 
 #include "cache_laws.hpp"
 #include "common/caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 
 using namespace kvcache;
 

@@ -4,7 +4,7 @@
 #include <climits>
 
 #include "cache/named_caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/cache_plan.hpp"
 #include "kvcache/core/slow_memory.hpp"
 

@@ -3,7 +3,7 @@
 
 #include "cache/named_caches.hpp"
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/core/random.hpp"
 #include "random_matrix.hpp"
 #include "threads.hpp"

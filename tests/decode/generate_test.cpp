@@ -7,7 +7,7 @@
 #include <set>
 
 #include "common/caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"

@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "common/caches.hpp"
 #include "small_models.hpp"
 #include "threads.hpp"

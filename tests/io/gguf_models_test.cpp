@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "common/instances.hpp"
 #include "golden_answers.hpp"
 #include "kvcache/io/checkpoint.hpp"
 #include "kvcache/text/utf8_stream.hpp"

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "common/instances.hpp"
 #include "golden_answers.hpp"
 #include "kvcache/io/checkpoint.hpp"
 #include "kvcache/io/find_model.hpp"

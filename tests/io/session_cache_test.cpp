@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "temporary_folder.hpp"
 
 using namespace kvcache;

@@ -10,7 +10,7 @@
 #include <locale>
 
 #include "cache/named_caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/io/model_fingerprint.hpp"
 #include "kvcache/model/transformer.hpp"
 #include "small_models.hpp"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "common/instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/decode/generate.hpp"
 #include "kvcache/io/checkpoint.hpp"

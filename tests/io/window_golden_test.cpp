@@ -1,6 +1,7 @@
 // A window against transformers with the matching mask (tests/goldens/make_windows.py).
 #include <doctest/doctest.h>
 
+#include "common/instances.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
 #include "kvcache/io/checkpoint.hpp"
 #include "kvcache/model/transformer.hpp"

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "random_matrix.hpp"
 #include "threads.hpp"
 

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "random_matrix.hpp"
 
 using namespace kvcache;

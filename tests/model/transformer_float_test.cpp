@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "common/caches.hpp"
 #include "kvcache/model/transformer.hpp"
 #include "reference_transformer.hpp"

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "common/caches.hpp"
 #include "reference_transformer.hpp"
 #include "small_models.hpp"

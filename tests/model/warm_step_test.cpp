@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "allocations.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "common/caches.hpp"
 #include "kvcache/model/transformer.hpp"
 #include "small_models.hpp"

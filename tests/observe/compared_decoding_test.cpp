@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "common/caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/decode/generate.hpp"
 #include "small_models.hpp"
 #include "student_cache.hpp"

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "common/caches.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "student_cache.hpp"
 
 using namespace kvcache;

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/rows/float_rows.hpp"
 #include "recorded.hpp"
 #include "student_cache.hpp"

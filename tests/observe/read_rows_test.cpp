@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/core/random.hpp"
 #include "student_cache.hpp"

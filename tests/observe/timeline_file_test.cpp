@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "recorded.hpp"
 #include "temporary_folder.hpp"
 #include "threads.hpp"

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/offloaded_cache.hpp"
 #include "kvcache/cache/paged_cache.hpp"

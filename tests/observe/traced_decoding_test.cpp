@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/attention/reference.hpp"
 #include "recorded.hpp"
 #include "student_cache.hpp"

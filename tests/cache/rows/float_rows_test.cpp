@@ -1,7 +1,7 @@
 #include "kvcache/cache/rows/float_rows.hpp"
 
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/core/random.hpp"
 

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "cache_laws.hpp"
-#include "instances.hpp"
+#include "common/instances.hpp"
 #include "kvcache/cache/contiguous_cache.hpp"
 #include "kvcache/cache/sliding_window_cache.hpp"
 #include "kvcache/core/random.hpp"
