@@ -36,10 +36,11 @@ int main() {
     std::printf(", after rewind(%d) %d.\n\n", length, cache.length(0));
   }
 
-  std::printf("A window cannot go back: the tokens it would need are written over.\n");
+  std::printf("A full window cannot go back: the tokens it would need are written over.\n");
   auto window = kvcache::make_cache<kvcache::FloatRows<>>("window:sinks=2,recent=6", shape, 0);
+  transformer.step(window, text);
   try {
-    window.rewind(0);
+    window.rewind(length - 1);
   } catch (const kvcache::Error& error) {
     std::printf("  %s\n", error.what());
   }

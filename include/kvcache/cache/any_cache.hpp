@@ -138,8 +138,7 @@ class AnyCache {
     }
     void rewind(int length) override {
       if constexpr (RewindableCache<Cache>) return cache.rewind(length);
-      check(length == 0 || length >= least_rewind(),
-            "rewind: this cache has forgotten what it would go back to; clear it, or take one that keeps every token");
+      check_rewind("this cache", *this, length);
       if (length == 0) cache.clear();
     }
     int least_rewind() const override {
