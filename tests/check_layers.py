@@ -21,7 +21,7 @@ MAY_INCLUDE = {  # lowest layer first; a folder may always include itself
     "cuda": "core model position cache/concept cache/shape cache/check_append cache/check_slots cache/observer cache/storage_piece",
     "observe": "core model io decode cache/concept cache/shape cache/observer cache/passes_on cache/storage_piece cache/row_codes",
 }
-EXTERNAL = {"math": r"experimental/simd|immintrin\.h", "text": r"pcre2\.h", "io": r"nlohmann/.*|xxhash\.h", "observe": r"nlohmann/.*", "cuda": r"cuda_\w+\.h|simt_host\.hpp"}  # beside the standard library, POSIX and Eigen
+EXTERNAL = {"math": r"immintrin\.h", "text": r"pcre2\.h", "io": r"nlohmann/.*|xxhash\.h", "observe": r"nlohmann/.*", "cuda": r"cuda_\w+\.h|simt_host\.hpp"}  # beside the standard library, POSIX and Eigen
 
 
 def problems(root):

@@ -28,7 +28,7 @@ class ByteWriter {
   /// Its length, 4 bytes, then its characters.
   void text(std::string_view text) {
     number(std::uint32_t(text.size()));
-    bytes(std::as_bytes(std::span(text)));
+    bytes(std::as_bytes(std::span(text.data(), text.size())));
   }
   /// The next `count` bytes, for the caller to fill before anything else is written.
   std::byte* room(std::size_t count) {

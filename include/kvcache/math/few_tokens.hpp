@@ -3,68 +3,22 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "kvcache/core/matrix.hpp"
 #include "kvcache/math/processor.hpp"
+#include "kvcache/math/vectors.hpp"
 
 namespace kvcache::detail {
 inline namespace KVCACHE_PROCESSOR {
 
-/// As many floats as a vector register of the processor holds, by the extension that g++ and clang share.
-#if defined(__AVX512F__)
-inline constexpr int lanes = 16;
-#elif defined(__AVX__)
-inline constexpr int lanes = 8;
-#else
-inline constexpr int lanes = 4;
-#endif
-typedef float Floats __attribute__((vector_size(lanes * sizeof(float))));
+using vectors::Floats, vectors::lanes, vectors::load_floats, vectors::store_floats, vectors::store_first;
 
-inline Floats load_floats(const float* from) {  // at any address
-  Floats floats;
-  std::memcpy(&floats, from, sizeof floats);
-  return floats;
-}
 /// Weights and cached rows come from memory in order. Several rows side by side are more than the processor foresees,
 /// so it is told: 4 KB ahead.
 inline Floats load_and_look_ahead(const float* from) {
   __builtin_prefetch(from + 1024);
   return load_floats(from);
-}
-inline void store_floats(Floats floats, float* to) { std::memcpy(to, &floats, sizeof floats); }
-template <int count>
-void store_first(Floats floats, float* to) {
-  std::memcpy(to, &floats, count * sizeof(float));
-}
-/// Number `lane` of two vectors in a row.
-template <int lane>
-[[gnu::always_inline]] inline float lane_of(Floats a, Floats b) {
-  return lane < lanes ? a[lane % lanes] : b[lane % lanes];
-}
-/// Adds the halves of each number's partial sums, which fill `parts` lanes: a's numbers, then b's, in half as many
-/// lanes each. (Compilers make two shuffles of it.)
-template <int parts, int... lane>
-[[gnu::always_inline]] inline Floats add_halves(Floats a, Floats b, std::integer_sequence<int, lane...>) {
-  constexpr int half = parts / 2;
-  return Floats{lane_of<lane / half * parts + lane % half>(a, b)...} +
-         Floats{lane_of<lane / half * parts + lane % half + half>(a, b)...};
-}
-/// The sums of the lanes of `count` vectors, in order, in the first lanes: three operations a vector, where each alone
-/// would take as many as there are halvings. count: a power of two.
-template <int count, int parts = lanes>
-[[gnu::always_inline]] inline Floats sums_of(const Floats* vectors) {
-  static_assert(count <= lanes);
-  if constexpr (parts == 1) {
-    return vectors[0];
-  } else {
-    Floats halved[(count + 1) / 2];
-    for (int i = 0; i < count; i += 2)
-      halved[i / 2] =
-          add_halves<parts>(vectors[i], vectors[std::min(i + 1, count - 1)], std::make_integer_sequence<int, lanes>());
-    return sums_of<(count + 1) / 2, parts / 2>(halved);
-  }
 }
 
 /// A tile of y that fits in the processor's vector registers with what it is computed from.
@@ -90,7 +44,7 @@ void multiply_tile(const MatrixIn<float>& x, const MatrixIn<float>& w, MatrixOut
   }
   // Spelled out token by token: in a loop the sums would be written to memory and read again.
   const auto store = [&]<int... t>(std::integer_sequence<int, t...>) {
-    (..., store_first<outputs>(sums_of<padded>(sums[t]), at(y, token + t, output)));
+    (..., store_first<outputs>(vectors::sums_of<padded>(sums[t]), at(y, token + t, output)));
   };
   store(std::make_integer_sequence<int, tokens>());
   for (; i < inputs; ++i)

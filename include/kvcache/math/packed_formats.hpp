@@ -15,21 +15,21 @@ inline namespace KVCACHE_PROCESSOR {
 /// x_sums [blocks] is used by formats with a minimum alone.
 template <class Block>
 float dot(const Block* row, const float* x, const float* x_sums, int blocks, const float* halves) {
-  Floats sum = 0, sum2 = 0;  // two, so that one addition need not wait for the other
+  Floats sum = {}, sum2 = {};  // two, so that one addition need not wait for the other
   float offset = 0;
   for (int b = 0; b < blocks; ++b, x += block_size) {
     // Memory is asked early: the processor's own looking ahead is too short for blocks this small.
     __builtin_prefetch(reinterpret_cast<const char*>(row + b) + 4096);
     if constexpr (Block::has_scale) {
-      Floats part = 0;
-      row[b].codes([&](int i, const Floats& code) { part += code * load<Floats>(x + i); });
+      Floats part = {};
+      row[b].codes([&](int i, Floats code) { part += code * vectors::load_floats(x + i); });
       sum += part * row[b].scale(halves);
       if constexpr (Block::has_minimum) offset += row[b].minimum(halves) * x_sums[b];
     } else {
-      row[b].codes([&](int i, const Floats& w) { (i & 16 ? sum2 : sum) += w * load<Floats>(x + i); });
+      row[b].codes([&](int i, Floats w) { (i & 16 ? sum2 : sum) += w * vectors::load_floats(x + i); });
     }
   }
-  return simd::reduce(sum + sum2) + offset;
+  return vectors::sum_of(sum + sum2) + offset;
 }
 
 /// The sum of x over each block: y [cols / block_size].
@@ -55,7 +55,7 @@ void unpack(const std::byte* rows, int count, int cols, float* numbers) {
   for (std::ptrdiff_t b = 0; b < std::ptrdiff_t(count) * (cols / block_size); ++b, numbers += block_size)
     blocks[b].codes([&](int i, Floats number) {
       if constexpr (Block::has_scale) number = number * blocks[b].scale(halves) + blocks[b].minimum(halves);
-      number.copy_to(numbers + i, simd::element_aligned);
+      vectors::store_floats(number, numbers + i);
     });
 }
 
